@@ -1,0 +1,244 @@
+"""What an algorithm.toml says, as types, and the one check of a job's hyperparameters against it.
+
+The container, the Plan Lambda, the CDK app and the command line all read an algorithm through these classes, so a
+hyperparameter's default, range and error message exist once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+Value = StrictBool | StrictInt | StrictFloat | StrictStr
+
+_TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"false", "0"})
+_ARTICLES = {"int": "an integer", "float": "a number", "bool": "True or False", "str": "a string"}
+
+
+class InvalidJobError(ValueError):
+    """The user asked for something the algorithm does not do. The message is one sentence, fit to be shown as it is."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Hyperparameter(_Frozen):
+    """One hyperparameter. SageMaker delivers every value as a string; `parse` gives the typed value."""
+
+    type: Literal["int", "float", "bool", "str"]
+    doc: str
+    required: bool = False
+    default: Value | None = None
+    choices: tuple[str, ...] = ()
+    range: tuple[float, float] | None = Field(default=None, description="inclusive bounds")
+    above: float | None = Field(default=None, description="exclusive lower bound")
+    below: float | None = Field(default=None, description="exclusive upper bound")
+    tunable: tuple[float, float] | tuple[str, ...] | None = Field(default=None, description="recommended tuning range")
+
+    def expectation(self) -> str:
+        """What a value must be, in words: "an integer from 1 to 2048"."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        words = _ARTICLES[self.type]
+        if self.range is not None:
+            low, high = (f"{bound:g}" if abs(bound) < 1e6 else f"{bound:.0f}" for bound in self.range)
+            words += f" from {low} to {high}"
+        bounds = [
+            f"{word} {bound:g}" for word, bound in (("above", self.above), ("below", self.below)) if bound is not None
+        ]
+        return f"{words} {' and '.join(bounds)}".strip()
+
+    def parse(self, name: str, text: object) -> Value:
+        """The typed value of `text`, as SageMaker's string or already typed.
+
+        Raises:
+            InvalidJobError: wrong type, or outside the range or choices; names the hyperparameter and what is expected.
+        """
+        try:
+            value = self._convert(text)
+        except ValueError:
+            raise InvalidJobError(f"hyperparameter {name}={text!r} is not valid; it must be {self.expectation()}.") from None
+        if not self._allows(value):
+            raise InvalidJobError(f"hyperparameter {name}={text} is out of range; it must be {self.expectation()}.")
+        return value
+
+    def _convert(self, text: object) -> Value:
+        if isinstance(text, bool):
+            if self.type != "bool":
+                raise ValueError(text)
+            return text
+        written = str(text).strip()
+        if self.type == "bool":
+            if written.lower() in _TRUE | _FALSE:
+                return written.lower() in _TRUE
+            raise ValueError(text)
+        if self.type == "int":
+            return int(written)
+        if self.type == "float":
+            return float(written)
+        return written
+
+    def _allows(self, value: Value) -> bool:
+        if isinstance(value, bool):
+            return True
+        if isinstance(value, str):
+            return not self.choices or value in self.choices
+        inside = self.range is None or self.range[0] <= value <= self.range[1]
+        # Written so that NaN fails every bound.
+        return inside and (self.above is None or value > self.above) and (self.below is None or value < self.below) and value == value and abs(value) != float("inf")
+
+
+class Above(_Frozen):
+    """A condition of a rule: the value is greater than a number or than another hyperparameter's value."""
+
+    above: StrictInt | StrictFloat | StrictStr
+
+
+class Rule(_Frozen):
+    """A combination that the algorithm refuses: every condition of `forbid` holds at once.
+
+    A condition is the list of values it holds for, or {above = X}. `instance_count` may stand among the names.
+    `message` is a sentence in which {name} stands for the value found.
+    """
+
+    forbid: dict[str, tuple[Value, ...] | Above]
+    message: str
+
+    def broken_by(self, values: Mapping[str, Value | None]) -> bool:
+        """Whether these values are the refused combination; a value that is absent (None) never is."""
+        return all(self._holds(values.get(name), condition, values) for name, condition in self.forbid.items())
+
+    @staticmethod
+    def _holds(value: Value | None, condition: tuple[Value, ...] | Above, values: Mapping[str, Value | None]) -> bool:
+        if value is None:
+            return False
+        if isinstance(condition, tuple):
+            return value in condition
+        limit = values.get(condition.above) if isinstance(condition.above, str) else condition.above
+        return limit is not None and not isinstance(limit, str) and not isinstance(value, str) and value > limit
+
+
+InputMode = Literal["File", "Pipe", "FastFile"]
+Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
+
+
+class Channel(_Frozen):
+    """One input channel. The first of each tuple is the default."""
+
+    doc: str
+    required: bool = False
+    content_types: tuple[str, ...]
+    input_modes: tuple[InputMode, ...] = ("File",)
+    distribution: tuple[Distribution, ...] = ("FullyReplicated",)
+
+
+class Metric(_Frozen):
+    """A metric that training prints; `regex` finds its value in a log line (first group)."""
+
+    name: str
+    regex: str
+    goal: Literal["maximize", "minimize"] = "maximize"
+    doc: str = ""
+
+
+class TrainingResources(_Frozen):
+    """What a training job gets when the execution's input does not say. Sizes in GiB, times in seconds."""
+
+    instance_type: str
+    instance_count: Annotated[int, Field(ge=1)] = 1
+    volume_gb: Annotated[int, Field(ge=1)] = 30
+    max_runtime_s: Annotated[int, Field(ge=60)] = 3600
+    gpu: bool = Field(default=False, description="whether GPU instance types are of any use")
+
+
+class SmokeTest(_Frozen):
+    """A request that any healthy endpoint of the algorithm answers; `expect` is a JMESPath that must find something."""
+
+    content_type: str
+    body: str
+    expect: str
+
+
+class Serving(_Frozen):
+    """How the algorithm is hosted."""
+
+    instance_type: str
+    instance_count: Annotated[int, Field(ge=1)] = 1
+    content_types: tuple[str, ...]
+    smoke_test: SmokeTest
+
+
+class Environment(_Frozen):
+    """What the process environment needs that its lock file cannot say."""
+
+    torch: str | None = Field(default=None, description="exact version, installed as a CPU build in a step of its own")
+
+
+class Progress(_Frozen):
+    """Where a log line tells how far training is, in per cent (first group of `regex`)."""
+
+    regex: str
+
+
+class Algorithm(_Frozen):
+    """One algorithm.toml."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+    title: str
+    package: str
+    network_isolation: bool = True
+    distributed: bool = Field(default=False, description="whether a job may have more than one host")
+    environment: Environment = Environment()
+    resources: TrainingResources
+    serving: Serving
+    channels: dict[str, Channel]
+    metrics: tuple[Metric, ...]
+    evaluation: str | None = Field(default=None, description="JSON file of metrics at the root of model.tar.gz")
+    progress: Progress | None = None
+    hyperparameters: dict[str, Hyperparameter]
+    rules: tuple[Rule, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> Algorithm:
+        """The algorithm that an algorithm.toml describes."""
+        return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+
+    def metric(self, name: str) -> Metric | None:
+        """The metric of that name, or None."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
+
+    def parse_hyperparameters(self, given: Mapping[str, object], instance_count: int) -> dict[str, Value | None]:
+        """Typed hyperparameters with their defaults filled in; None where there is neither value nor default.
+
+        Raises:
+            InvalidJobError: unknown, missing, ill-typed or out of range, or a combination that a rule refuses.
+        """
+        for name in given:
+            if name not in self.hyperparameters:
+                raise InvalidJobError(self._unknown(name))
+        values: dict[str, Value | None] = {}
+        for name, hyperparameter in self.hyperparameters.items():
+            if name in given:
+                values[name] = hyperparameter.parse(name, given[name])
+            elif hyperparameter.required:
+                raise InvalidJobError(f"hyperparameter {name} is required; it must be {hyperparameter.expectation()}.")
+            else:
+                values[name] = hyperparameter.default
+        checked = {**values, "instance_count": instance_count}
+        for rule in self.rules:
+            if rule.broken_by(checked):
+                raise InvalidJobError(rule.message.format(**checked))
+        if instance_count > 1 and not self.distributed:
+            raise InvalidJobError(f"{self.name} trains on one host, but this job has {instance_count}; set instance_count to 1.")
+        return values
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.hyperparameters, n=1)
+        hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(sorted(self.hyperparameters)) + "."
+        return f"hyperparameter {name} is unknown to {self.name}; {hint}"
