@@ -24,7 +24,9 @@ def algorithms() -> dict[str, Algorithm]:
     for path in sorted(CONTAINERS.glob("*/algorithm.toml")):
         algorithm = Algorithm.read(path)
         if algorithm.name != path.parent.name:
-            raise ValueError(f"{path} names the algorithm {algorithm.name!r}; it must be its folder, {path.parent.name!r}.")
+            raise ValueError(
+                f"{path} names the algorithm {algorithm.name!r}; it must be its folder, {path.parent.name!r}."
+            )
         found[algorithm.name] = algorithm
     return found
 

@@ -63,7 +63,9 @@ class Hyperparameter(_Frozen):
         try:
             value = self._convert(text)
         except ValueError:
-            raise InvalidJobError(f"hyperparameter {name}={text!r} is not valid; it must be {self.expectation()}.") from None
+            raise InvalidJobError(
+                f"hyperparameter {name}={text!r} is not valid; it must be {self.expectation()}."
+            ) from None
         if not self._allows(value):
             raise InvalidJobError(f"hyperparameter {name}={text} is out of range; it must be {self.expectation()}.")
         return value
@@ -91,7 +93,13 @@ class Hyperparameter(_Frozen):
             return not self.choices or value in self.choices
         inside = self.range is None or self.range[0] <= value <= self.range[1]
         # Written so that NaN fails every bound.
-        return inside and (self.above is None or value > self.above) and (self.below is None or value < self.below) and value == value and abs(value) != float("inf")
+        return (
+            inside
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+            and value == value
+            and abs(value) != float("inf")
+        )
 
 
 class Above(_Frozen):
@@ -235,7 +243,9 @@ class Algorithm(_Frozen):
             if rule.broken_by(checked):
                 raise InvalidJobError(rule.message.format(**checked))
         if instance_count > 1 and not self.distributed:
-            raise InvalidJobError(f"{self.name} trains on one host, but this job has {instance_count}; set instance_count to 1.")
+            raise InvalidJobError(
+                f"{self.name} trains on one host, but this job has {instance_count}; set instance_count to 1."
+            )
         return values
 
     def _unknown(self, name: str) -> str:
