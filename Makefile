@@ -1,7 +1,86 @@
 # `make demo` and `make test` need Python 3.11, a C++ compiler, make and git; all else they install below this folder.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-TESTS ?=
 CORPUS ?= botocore
-ALGORITHMS := $(notdir $(patsubst %/,%,$(dir $(wildcard containers/*/algorithm.toml))))
+TESTS ?=
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
 BIN := .venv/bin
+UV := $(BIN)/uv
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements/kindling.txt)
+PACKAGES := kindling stacks lambdas containers tests benchmarks app.py
+ALGORITHMS := $(patsubst containers/%/algorithm.toml,%,$(wildcard containers/*/algorithm.toml))
+# Algorithms' tests run in the algorithms' own environments, the rest in .venv.
+HOUSE_TESTS := tests containers/contract
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help setup setup-tests demo test test-fast test-slow test-containers check format lint types lock clean
+
+help:  ## What can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: .venv/.house node_modules/.package-lock.json  ## .venv with the kindling command, Node, the CDK and the algorithms' environments
+	@$(BIN)/python -m kindling.environments
+
+.venv/.uv: requirements/kindling.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+		|| { echo "Kindling needs Python 3.11, but $(PYTHON) is $$($(PYTHON) -V); set PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "making .venv"; $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/.house: .venv/.uv pyproject.toml containers/contract/pyproject.toml
+	@echo "installing the packages of requirements/kindling.txt"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/kindling.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps -e . -e containers/contract
+	@touch $@
+
+.venv/.tests: .venv/.house requirements/dev.txt
+	@echo "installing the packages of requirements/dev.txt"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json .venv/.house
+	@echo "installing the CDK command line"
+	@npm ci --silent --ignore-scripts
+	@touch $@
+
+setup-tests: setup .venv/.tests
+	@$(BIN)/python -m kindling.environments --tests
+
+demo: setup  ## Deploy to the embedded cloud, train word vectors, evaluate, serve and query them (CORPUS=botocore|text8|path)
+	@$(BIN)/kindling demo --corpus '$(CORPUS)'
+
+test: setup-tests  ## All tests but the slow ones (TESTS=folder runs one folder's)
+	@TESTS='$(TESTS)' $(BIN)/python -m tests.run
+
+check: setup-tests format lint types test-fast  ## Format, lint, types and the fast tests: before each commit
+
+format:
+	@$(BIN)/ruff format --quiet $(wildcard $(PACKAGES))
+
+lint:
+	@$(BIN)/ruff check --quiet $(wildcard $(PACKAGES))
+
+types:
+	@$(BIN)/mypy --no-error-summary
+
+test-fast:
+	@$(BIN)/python -m tests.run tests/unit tests/stacks containers
+
+test-slow: setup-tests  ## The tests that take minutes
+	@$(BIN)/python -m tests.run --slow
+
+test-containers: setup-tests  ## Build and run the images; needs a Docker engine
+	@$(BIN)/python -m tests.run tests/containers
+
+lock: .venv/.uv  ## Resolve every lock file again
+	@for file in requirements/kindling requirements/dev $(foreach a,$(ALGORITHMS),containers/$(a)/requirements containers/$(a)/requirements-test); do \
+		test ! -f $$file.in || $(UV) pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header $$file.in -o $$file.txt; done
+
+clean:  ## Remove all that was made here
+	@test ! -x $(BIN)/kindling || $(BIN)/kindling down || true
+	rm -rf .venv .venvs .kindling node_modules cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,148 @@
+"""One virtual environment per algorithm: what runs it where there is no Docker.
+
+An environment holds what the algorithm's image holds: the packages of the same lock file, torch where algorithm.toml
+asks for it, the container contract and the algorithm's own package. It is made again when any of these changes.
+`python -m kindling.environments [NAME ...] [--tests]` makes those of the named algorithms, or of all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from containers.catalogue import CONTAINERS, algorithms, folder
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = ROOT / ".venvs"
+
+# The plain wheel pulls several GB of CUDA packages. Where PyTorch's own index cannot be reached, pip's configured
+# index and find-links are asked instead.
+_TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+_NOT_SOURCE = {"__pycache__", "tests", "build", "dist", ".pytest_cache", ".hypothesis"}
+
+
+class EnvironmentNotMadeError(RuntimeError):
+    """An environment could not be made, or has not been made yet. The message says what to do."""
+
+
+def python_of(name: str) -> Path:
+    """The interpreter of an algorithm's environment.
+
+    Raises:
+        EnvironmentNotMadeError: the environment has not been made.
+    """
+    interpreter = ENVIRONMENTS / name / "bin" / "python"
+    if not interpreter.exists():
+        raise EnvironmentNotMadeError(f"the environment of {name} has not been made; run `make setup`.")
+    return interpreter
+
+
+def make(name: str, *, tests: bool = False) -> bool:
+    """Makes or renews an algorithm's environment; returns whether there was anything to do.
+
+    Raises:
+        EnvironmentNotMadeError: a step failed; the message is the last of its output.
+    """
+    source, environment = folder(name), ENVIRONMENTS / name
+    packages = _Step(environment, "packages", [source / "requirements.txt"], _torch(name) or "")
+    code = _Step(environment, "code", [*_sources(source), *_sources(CONTAINERS / "contract")], packages.digest)
+    testing = _Step(environment, "tests", [source / "requirements-test.txt"], packages.digest)
+
+    done = False
+    if packages.stale():
+        shutil.rmtree(environment, ignore_errors=True)
+        _run([sys.executable, "-m", "venv", str(environment)], f"making {environment.name}'s environment")
+        _install(name, "--require-hashes", "-r", str(source / "requirements.txt"))
+        if version := _torch(name):
+            _install_torch(name, version)
+        packages.finish()
+        done = True
+    if code.stale():
+        _install(name, "--no-deps", "--reinstall", str(CONTAINERS / "contract"), str(source))
+        code.finish()
+        done = True
+    if tests and (source / "requirements-test.txt").exists() and testing.stale():
+        _install(name, "--require-hashes", "-r", str(source / "requirements-test.txt"))
+        testing.finish()
+        done = True
+    return done
+
+
+class _Step:
+    """A part of an environment and the digest of what it was made from, kept in a stamp file beside it."""
+
+    def __init__(self, environment: Path, title: str, inputs: list[Path], extra: str) -> None:
+        digest = hashlib.sha256(extra.encode())
+        for path in inputs:
+            if path.exists():
+                digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_mode & 0o111}\0".encode() + path.read_bytes())
+        self.digest = digest.hexdigest()
+        self._stamp = environment / f".{title}.sha256"
+
+    def stale(self) -> bool:
+        return not self._stamp.exists() or self._stamp.read_text() != self.digest
+
+    def finish(self) -> None:
+        self._stamp.write_text(self.digest)
+
+
+def _sources(path: Path) -> Iterator[Path]:
+    for child in sorted(path.iterdir()):
+        if child.name in _NOT_SOURCE or child.name.endswith(".egg-info"):
+            continue
+        if child.is_dir():
+            yield from _sources(child)
+        else:
+            yield child
+
+
+def _torch(name: str) -> str | None:
+    return algorithms()[name].environment.torch
+
+
+def _install(name: str, *arguments: str) -> None:
+    uv = Path(sys.executable).parent / "uv"
+    command = [str(uv), "pip", "install", "--quiet", "--python", str(python_of(name)), *arguments]
+    _run(command, f"installing into {name}'s environment")
+
+
+def _install_torch(name: str, version: str) -> None:
+    # pip, not uv: it honours the machine's own find-links and index settings, where a CPU build may lie.
+    command = [str(python_of(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    wanted = f"torch=={version}"
+    from_index = [*command, "--index-url", _TORCH_CPU_INDEX, "--retries", "1", "--timeout", "15", wanted]
+    if subprocess.run(from_index, capture_output=True, check=False).returncode != 0:
+        _run([*command, wanted], f"installing {wanted}")
+
+
+def _run(command: list[str], doing: str) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise EnvironmentNotMadeError(f"{doing} failed:\n{result.stdout[-2000:]}{result.stderr[-4000:]}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Make the algorithms' virtual environments.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="algorithms; all when none is named")
+    parser.add_argument("--tests", action="store_true", help="with what the algorithm's tests need")
+    arguments = parser.parse_args()
+    for name in arguments.names or algorithms():
+        if name not in algorithms():
+            print(f"{name} is no algorithm; known are {', '.join(algorithms())}.", file=sys.stderr)
+            return 2
+        try:
+            print(f"{name}: environment {'made' if make(name, tests=arguments.tests) else 'up to date'}", flush=True)
+        except EnvironmentNotMadeError as error:
+            print(error, file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

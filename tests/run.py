@@ -1,0 +1,82 @@
+"""Runs the tests, each folder in the environment it needs: an algorithm's in the algorithm's own, the rest in the house's.
+
+`python -m tests.run [FOLDER ...] [--slow]`; without a folder, $TESTS or all of them. The last line adds the parts up.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from containers.catalogue import algorithms
+from kindling.environments import ROOT, python_of
+
+HOUSE = ["tests/unit", "tests/stacks", "tests/localcloud", "tests/e2e", "containers/contract"]
+_NO_TESTS_COLLECTED = 5
+_COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
+
+
+def environment_of(folder: str) -> Path:
+    """The interpreter that runs a folder's tests."""
+    parts = Path(folder).parts
+    if len(parts) > 1 and parts[0] == "containers" and parts[1] in algorithms():
+        return python_of(parts[1])
+    return Path(sys.executable)
+
+
+def groups(folders: list[str]) -> dict[Path, list[str]]:
+    """Folders by the interpreter they need; `containers` stands for all of its folders."""
+    everything = [*HOUSE, *(f"containers/{name}" for name in algorithms())]
+    wanted = [
+        inner
+        for folder in (folders or everything)
+        for inner in (
+            [f for f in everything if f.startswith("containers/")] if folder.rstrip("/") == "containers" else [folder]
+        )
+    ]
+    by_interpreter: dict[Path, list[str]] = {}
+    for folder in wanted:
+        by_interpreter.setdefault(environment_of(folder), []).append(folder)
+    return by_interpreter
+
+
+def run(interpreter: Path, folders: list[str], *, slow: bool) -> tuple[int, Counter[str]]:
+    """The exit status and the counts of one pytest run over folders that share an interpreter."""
+    command = [str(interpreter), "-m", "pytest", "-q", "-m", "slow" if slow else "not slow", *folders]
+    print("$ pytest", *folders, flush=True)
+    counts: Counter[str] = Counter()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        assert process.stdout is not None
+        last = ""
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            last = line
+    for number, kind in _COUNT.findall(last):
+        counts[kind.rstrip("s") + "s" if kind.startswith("error") else kind] += int(number)
+    return process.returncode, counts
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    slow = "--slow" in arguments
+    folders = [argument for argument in arguments if argument != "--slow"] or os.environ.get("TESTS", "").split()
+    worst, total = 0, Counter[str]()
+    for interpreter, inner in groups(folders).items():
+        status, counts = run(interpreter, inner, slow=slow)
+        total += counts
+        if status not in (0, _NO_TESTS_COLLECTED):
+            worst = worst or status
+    failed = total["failed"] + total["errors"]
+    if not sum(total.values()):
+        print("no test was found", file=sys.stderr)
+        worst = worst or _NO_TESTS_COLLECTED
+    print(f"{total['passed']} passed, {failed} failed, {total['skipped']} skipped")
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())
