@@ -14,7 +14,6 @@ ALGORITHMS := $(patsubst containers/%/algorithm.toml,%,$(wildcard containers/*/a
 # Algorithms' tests run in the algorithms' own environments, the rest in .venv.
 HOUSE_TESTS := tests containers/contract
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup setup-tests demo test test-fast test-slow test-containers check format lint types lock clean
 

@@ -8,11 +8,13 @@ asks for it, the container contract and the algorithm's own package. It is made 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from containers.catalogue import CONTAINERS, algorithms, folder
@@ -53,7 +55,21 @@ def make(name: str, *, tests: bool = False) -> bool:
     packages = _Step(environment, "packages", [source / "requirements.txt"], _torch(name) or "")
     code = _Step(environment, "code", [*_sources(source), *_sources(CONTAINERS / "contract")], packages.digest)
     testing = _Step(environment, "tests", [source / "requirements-test.txt"], packages.digest)
+    with _alone(name):
+        return _bring_up_to_date(name, packages, code, testing if tests else None)
 
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Keeps two commands from making the same environment at once."""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with (ENVIRONMENTS / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _bring_up_to_date(name: str, packages: _Step, code: _Step, testing: _Step | None) -> bool:
+    source, environment = folder(name), ENVIRONMENTS / name
     done = False
     if packages.stale():
         shutil.rmtree(environment, ignore_errors=True)
@@ -67,7 +83,7 @@ def make(name: str, *, tests: bool = False) -> bool:
         _install(name, "--no-deps", "--reinstall", str(CONTAINERS / "contract"), str(source))
         code.finish()
         done = True
-    if tests and (source / "requirements-test.txt").exists() and testing.stale():
+    if testing and testing.stale():
         _install(name, "--require-hashes", "-r", str(source / "requirements-test.txt"))
         testing.finish()
         done = True

@@ -1,4 +1,4 @@
-"""Runs the tests, each folder in the environment it needs: an algorithm's in the algorithm's own, the rest in the house's.
+"""Runs the tests, each folder in the environment it needs: an algorithm's in its own, the rest in the house's.
 
 `python -m tests.run [FOLDER ...] [--slow]`; without a folder, $TESTS or all of them. The last line adds the parts up.
 """
