@@ -1,0 +1,1 @@
+"""The embedded cloud: moto, and what moto lacks, one seam per file."""

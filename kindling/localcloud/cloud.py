@@ -1,0 +1,74 @@
+"""The running embedded cloud, as its seams see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kindling.localcloud.images import Images
+from kindling.localcloud.journal import Journal
+from kindling.localcloud.processes import Processes
+
+REGION = "us-east-1"
+ACCOUNT_ID = "123456789012"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One embedded cloud: where it listens, where it keeps its state, what it starts and what it writes down.
+
+    Each seam is a module with `install(cloud)`, which changes how moto answers.
+    """
+
+    state: Path
+    port: int
+    region: str = REGION
+    account_id: str = ACCOUNT_ID
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where every service answers."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @cached_property
+    def processes(self) -> Processes:
+        """Starts what must end with the cloud."""
+        return Processes(self.state / "processes")
+
+    @cached_property
+    def journal(self) -> Journal:
+        """Executions and training jobs, on disk."""
+        return Journal(self.state / "journal")
+
+    @cached_property
+    def images(self) -> Images:
+        """Published images."""
+        return Images(self.state / "images")
+
+    @property
+    def client_environment(self) -> dict[str, str]:
+        """Environment variables with which an AWS client talks to this cloud, and to nothing else."""
+        return environment_of(self.endpoint_url)
+
+
+def environment_of(endpoint_url: str) -> dict[str, str]:
+    """Environment variables with which an AWS client (boto3, the CDK's, the CLI) talks to an embedded cloud.
+
+    The shared configuration files are masked, so that a profile of the user can neither redirect a call nor lend it
+    real credentials.
+    """
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ENDPOINT_URL_S3": endpoint_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
