@@ -1,0 +1,109 @@
+"""What a job's hyperparameters are held against, whatever algorithm they are for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contract.specification import Algorithm, InvalidJobError
+
+
+def algorithm(**changes: Any) -> Algorithm:
+    description: dict[str, Any] = {
+        "name": "toy",
+        "title": "Toy",
+        "package": "toy",
+        "distributed": True,
+        "resources": {"instance_type": "ml.m5.large"},
+        "serving": {
+            "instance_type": "ml.m5.large",
+            "content_types": ["application/json"],
+            "smoke_test": {"content_type": "application/json", "body": "{}", "expect": "@"},
+        },
+        "channels": {"train": {"doc": "Text.", "required": True, "content_types": ["text/plain"]}},
+        "metrics": [{"name": "train:loss", "regex": r"loss=(\S+)", "goal": "minimize"}],
+        "hyperparameters": {
+            "mode": {"type": "str", "required": True, "choices": ["fast", "slow"], "doc": "How."},
+            "dim": {"type": "int", "default": 10, "range": [1, 100], "doc": "Dimension."},
+            "rate": {"type": "float", "default": 0.5, "above": 0, "below": 1, "doc": "Rate."},
+            "low": {"type": "int", "default": 3, "doc": "Lower end."},
+            "high": {"type": "int", "default": 6, "doc": "Upper end."},
+            "evaluate": {"type": "bool", "default": True, "doc": "Whether."},
+        },
+        "rules": [
+            {
+                "forbid": {"mode": ["slow"], "instance_count": {"above": 1}},
+                "message": "mode={mode} runs on one host, but this job has {instance_count}.",
+            },
+            {"forbid": {"low": {"above": "high"}}, "message": "low={low} is above high={high}."},
+        ],
+    }
+    return Algorithm.model_validate({**description, **changes})
+
+
+def test_strings_become_typed_values_and_defaults_are_filled_in() -> None:
+    given = {"mode": "fast", "dim": "25", "rate": "1e-3", "evaluate": "False"}
+    assert algorithm().parse_hyperparameters(given, 1) == {
+        "mode": "fast",
+        "dim": 25,
+        "rate": 0.001,
+        "low": 3,
+        "high": 6,
+        "evaluate": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("True", True), ("true", True), ("1", True), ("False", False), ("false", False), ("0", False)]
+)
+def test_every_spelling_of_a_boolean_that_clients_send_is_read(text: str, value: bool) -> None:
+    assert algorithm().parse_hyperparameters({"mode": "fast", "evaluate": text}, 1)["evaluate"] is value
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"mode": "fast", "dimm": "3"}, "hyperparameter dimm is unknown to toy; did you mean dim?"),
+        (
+            {"mode": "fast", "zzz": "3"},
+            "hyperparameter zzz is unknown to toy; known are dim, evaluate, high, low, mode, rate.",
+        ),
+        ({}, "hyperparameter mode is required; it must be one of fast, slow."),
+        ({"mode": "warp"}, "hyperparameter mode=warp is out of range; it must be one of fast, slow."),
+        ({"mode": "fast", "dim": "ten"}, "hyperparameter dim='ten' is not valid; it must be an integer from 1 to 100."),
+        ({"mode": "fast", "dim": "2.5"}, "hyperparameter dim='2.5' is not valid; it must be an integer from 1 to 100."),
+        ({"mode": "fast", "dim": True}, "hyperparameter dim=True is not valid; it must be an integer from 1 to 100."),
+        ({"mode": "fast", "dim": "0"}, "hyperparameter dim=0 is out of range; it must be an integer from 1 to 100."),
+        (
+            {"mode": "fast", "rate": "0"},
+            "hyperparameter rate=0 is out of range; it must be a number above 0 and below 1.",
+        ),
+        (
+            {"mode": "fast", "rate": "nan"},
+            "hyperparameter rate=nan is out of range; it must be a number above 0 and below 1.",
+        ),
+        ({"mode": "fast", "evaluate": "yes"}, "hyperparameter evaluate='yes' is not valid; it must be True or False."),
+        ({"mode": "fast", "low": "9"}, "low=9 is above high=6."),
+    ],
+)
+def test_a_bad_hyperparameter_is_answered_in_one_sentence_that_names_it(given: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidJobError) as error:
+        algorithm().parse_hyperparameters(given, 1)
+    assert str(error.value) == message
+
+
+def test_a_rule_may_look_at_the_number_of_hosts() -> None:
+    assert algorithm().parse_hyperparameters({"mode": "slow"}, 1)["mode"] == "slow"
+    with pytest.raises(InvalidJobError, match=r"mode=slow runs on one host, but this job has 2\."):
+        algorithm().parse_hyperparameters({"mode": "slow"}, 2)
+
+
+def test_an_algorithm_that_is_not_distributed_refuses_a_second_host() -> None:
+    with pytest.raises(InvalidJobError, match=r"toy trains on one host, but this job has 2; set instance_count to 1\."):
+        algorithm(distributed=False).parse_hyperparameters({"mode": "fast"}, 2)
+
+
+def test_a_description_with_a_key_nobody_reads_is_refused() -> None:
+    with pytest.raises(ValueError, match="colour"):
+        algorithm(colour="red")
