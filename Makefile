@@ -15,7 +15,7 @@ ALGORITHMS := $(patsubst containers/%/algorithm.toml,%,$(wildcard containers/*/a
 HOUSE_TESTS := tests containers/contract
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup setup-tests demo test test-fast test-slow test-containers check format lint types lock clean
+.PHONY: help setup setup-tests demo test test-fast test-slow test-containers check format lint types docs lock clean
 
 help:  ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -74,6 +74,9 @@ test-slow: setup-tests  ## The tests that take minutes
 
 test-containers: setup-tests  ## Build and run the images; needs a Docker engine
 	@$(BIN)/python -m tests.run tests/containers
+
+docs: .venv/.house  ## Write the tables of docs/algorithms from the algorithms' descriptions
+	@$(BIN)/python -m kindling.reference
 
 lock: .venv/.uv  ## Resolve every lock file again
 	@for file in requirements/kindling requirements/dev $(foreach a,$(ALGORITHMS),containers/$(a)/requirements containers/$(a)/requirements-test); do \

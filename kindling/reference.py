@@ -1,0 +1,73 @@
+"""The tables of docs/algorithms/*.md, written from the algorithms' own descriptions.
+
+`python -m kindling.reference` rewrites the part of each page between the two markers; a test holds the pages to it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from containers.catalogue import algorithms
+from contract.specification import Algorithm, Hyperparameter
+
+PAGES = Path(__file__).resolve().parents[1] / "docs" / "algorithms"
+BEGIN, END = "<!-- tables: from algorithm.toml, by `make docs` -->", "<!-- end of tables -->"
+
+
+def tables(algorithm: Algorithm) -> str:
+    """Markdown tables of an algorithm's channels, hyperparameters and metrics."""
+    channels = [
+        [f"`{name}`", "yes" if c.required else "no", ", ".join(c.content_types), ", ".join(c.distribution), c.doc]
+        for name, c in algorithm.channels.items()
+    ]
+    hyperparameters = [
+        [f"`{name}`", h.expectation(), _default(h), _tuning_range(h), h.doc]
+        for name, h in algorithm.hyperparameters.items()
+    ]
+    metrics = [[f"`{m.name}`", m.goal, f"`{m.regex}`", m.doc] for m in algorithm.metrics]
+    return "\n\n".join(
+        [
+            _table(["channel", "required", "content types", "distribution", "what it holds"], channels),
+            _table(["hyperparameter", "must be", "default", "to tune", "what it does"], hyperparameters),
+            _table(["metric", "goal", "log line", "what it is"], metrics),
+        ]
+    )
+
+
+def page_with_tables(text: str, algorithm: Algorithm) -> str:
+    """The page with the part between its markers replaced.
+
+    Raises:
+        ValueError: the page has no markers.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the page of {algorithm.name} lacks the markers {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{tables(algorithm)}\n\n{END}{after}"
+
+
+def _default(hyperparameter: Hyperparameter) -> str:
+    return "**required**" if hyperparameter.required else f"{hyperparameter.default}"
+
+
+def _tuning_range(hyperparameter: Hyperparameter) -> str:
+    if hyperparameter.tunable is None:
+        return ""
+    low, *_, high = hyperparameter.tunable
+    return f"{low:g} to {high:g}" if isinstance(low, float) else ", ".join(map(str, hyperparameter.tunable))
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def main() -> None:
+    for name, algorithm in algorithms().items():
+        page = PAGES / f"{name}.md"
+        page.write_text(page_with_tables(page.read_text(encoding="utf-8"), algorithm), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
