@@ -189,9 +189,13 @@ class Environment(_Frozen):
 
 
 class Progress(_Frozen):
-    """Where a log line tells how far training is, in per cent (first group of `regex`)."""
+    """Where a log line tells how far training is, in per cent (first group of `regex`).
+
+    `values` are other numbers of the same line, by what they are called where they are shown; the first is the pace.
+    """
 
     regex: str
+    values: dict[str, str] = {}
 
 
 class Algorithm(_Frozen):

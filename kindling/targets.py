@@ -1,0 +1,138 @@
+"""Which cloud a command talks to: the embedded one, or an AWS account with the user's own credentials."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from kindling.environments import ROOT
+from kindling.errors import UserError
+
+Kind = Literal["embedded", "aws"]
+DEFAULT_STATE = ROOT / ".kindling"
+DEFAULT_PORT = 5770
+
+
+class Target(Protocol):
+    """A cloud to talk to. `state` is where this machine keeps what belongs to it: logs, reports, corpora."""
+
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def state(self) -> Path: ...
+
+    def client(self, service: str) -> Any:
+        """A boto3 client."""
+        ...
+
+    def describe(self) -> str:
+        """The target in words, as the command line shows it."""
+        ...
+
+    def how_to_start(self) -> str:
+        """What to do when it does not answer."""
+        ...
+
+
+@dataclass(frozen=True)
+class EmbeddedTarget:
+    """The embedded cloud that runs with its state in `state`. Its credentials never leave the loopback device."""
+
+    state: Path
+    endpoint_url: str
+    environment: Mapping[str, str] = field(repr=False)
+    kind: Kind = "embedded"
+
+    @cached_property
+    def _session(self) -> Any:
+        import boto3
+
+        return boto3.Session(
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.environment["AWS_REGION"],
+        )
+
+    def client(self, service: str) -> Any:
+        from botocore.config import Config
+
+        # Each address is given outright: what the user's environment or profile says of AWS has no part in this.
+        config = Config(
+            proxies={},
+            s3={"addressing_style": "path"},
+            retries={"total_max_attempts": 2},
+            ignore_configured_endpoint_urls=True,
+        )
+        return self._session.client(service, endpoint_url=self.endpoint_url, config=config)
+
+    def describe(self) -> str:
+        return f"embedded cloud at {self.endpoint_url}"
+
+    def how_to_start(self) -> str:
+        return "start it with `kindling up`"
+
+
+@dataclass(frozen=True)
+class AwsTarget:
+    """The account and region of the user's own credentials, as boto3 finds them."""
+
+    state: Path
+    kind: Kind = "aws"
+
+    @cached_property
+    def _session(self) -> Any:
+        import boto3
+
+        return boto3.Session()
+
+    def client(self, service: str) -> Any:
+        return self._session.client(service)
+
+    def describe(self) -> str:
+        account = self.client("sts").get_caller_identity()["Account"]
+        return f"AWS account {account} in {self._session.region_name}"
+
+    def how_to_start(self) -> str:
+        return "check the network and the region"
+
+
+def choose(kind: str, state: Path | None = None) -> Target:
+    """The target of a command.
+
+    Raises:
+        UserError: neither embedded nor aws, or the embedded cloud does not run.
+    """
+    state = state_folder(state)
+    if kind == "aws":
+        return AwsTarget(state=state)
+    if kind != "embedded":
+        raise UserError(f"target {kind!r} is none; it must be embedded or aws.")
+    return running_embedded_cloud(state)
+
+
+def running_embedded_cloud(state: Path) -> EmbeddedTarget:
+    """The embedded cloud of that state folder.
+
+    Raises:
+        UserError: it does not run.
+    """
+    from kindling.localcloud import lifecycle
+
+    info = lifecycle.info(state)
+    if info is None:
+        where = "" if state == DEFAULT_STATE else f" --state {state}"
+        raise UserError(
+            f"the embedded cloud does not run; start it with `kindling up{where}`, or choose AWS with --target aws."
+        )
+    environment = lifecycle.client_environment(info)
+    return EmbeddedTarget(state=state, endpoint_url=environment["AWS_ENDPOINT_URL"], environment=environment)
+
+
+def state_folder(given: Path | None = None) -> Path:
+    """Where this machine keeps its state: as given, or as KINDLING_STATE says, or .kindling in the repository."""
+    return (given or Path(os.environ.get("KINDLING_STATE") or DEFAULT_STATE)).expanduser().resolve()
