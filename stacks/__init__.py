@@ -1,0 +1,1 @@
+"""The deployment units of Kindling's CDK app."""

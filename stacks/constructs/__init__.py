@@ -1,0 +1,1 @@
+"""The logical units that the stacks wire together, one construct per file."""

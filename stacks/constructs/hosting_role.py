@@ -1,0 +1,92 @@
+"""The role of a served model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostingRoleProps:
+    """What a model is made of: its archive in `models`, encrypted with `key`, and its image in `repository`."""
+
+    models: s3.IBucket
+    key: kms.IKey
+    repository: ecr.IRepository
+
+
+class HostingRole(Construct):
+    """Lets SageMaker fetch a model and its image, and tell how the endpoint does; the container itself gets nothing.
+
+    With network isolation SageMaker uses the role on the container's behalf, which sees no credentials.
+    """
+
+    def __init__(self, scope: Construct, id: str, props: HostingRoleProps) -> None:
+        super().__init__(scope, id)
+        self.role = iam.Role(
+            self,
+            "Role",
+            description="Execution role of models and endpoints",
+            assumed_by=iam.ServicePrincipal(
+                "sagemaker.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
+            ),
+            inline_policies={
+                "Hosting": iam.PolicyDocument(
+                    statements=[
+                        *self._model(props),
+                        *self._image(props),
+                        *self._logs_and_metrics(),
+                    ]
+                )
+            },
+        )
+
+    def _model(self, props: HostingRoleProps) -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                sid="ReadModels",
+                actions=["s3:GetObject"],
+                resources=[props.models.arn_for_objects("*/output/model.tar.gz")],
+            ),
+            iam.PolicyStatement(sid="FindModels", actions=["s3:ListBucket"], resources=[props.models.bucket_arn]),
+            iam.PolicyStatement(sid="DecryptModels", actions=["kms:Decrypt"], resources=[props.key.key_arn]),
+        ]
+
+    def _image(self, props: HostingRoleProps) -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                sid="PullImages",
+                actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                resources=[props.repository.repository_arn],
+            ),
+            # The service knows no resource for this action.
+            iam.PolicyStatement(sid="LogInToRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+        ]
+
+    def _logs_and_metrics(self) -> list[iam.PolicyStatement]:
+        endpoint_logs = cdk.Stack.of(self).format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name="/aws/sagemaker/Endpoints/*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        return [
+            iam.PolicyStatement(
+                sid="WriteLogs",
+                actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                resources=[endpoint_logs],
+            ),
+            # The service knows no resource for this action; the namespace bounds it.
+            iam.PolicyStatement(
+                sid="WriteMetrics",
+                actions=["cloudwatch:PutMetricData"],
+                resources=["*"],
+                conditions={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "AWS/SageMaker"]}},
+            ),
+        ]

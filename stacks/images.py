@@ -1,0 +1,43 @@
+"""The algorithms' images: built and sent by `cdk deploy`."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from containers import catalogue
+from stacks.base import HouseStack
+from stacks.constructs.algorithm_image import AlgorithmImage, AlgorithmImageProps
+from stacks.constructs.image_repository import repository_name
+from stacks.settings import Settings
+
+
+class ImagesStack(HouseStack):
+    """One image per algorithm of the catalogue, in the house's own repository."""
+
+    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
+        super().__init__(
+            scope,
+            id,
+            settings=settings,
+            description="Kindling: the algorithms' container images",
+            synthesizer=cdk.DefaultStackSynthesizer(image_assets_repository_name=repository_name(settings)),
+        )
+        self.images: dict[str, ecr_assets.DockerImageAsset] = {}
+        for name in catalogue.algorithms():
+            props = AlgorithmImageProps(containers=catalogue.CONTAINERS, algorithm=name)
+            self.images[name] = AlgorithmImage(self, _camel(name), props).asset
+            # A stack without a resource is not deployed, and its images would never be built.
+            ssm.StringParameter(
+                self,
+                f"{_camel(name)}Uri",
+                parameter_name=f"/{settings.name}/images/{name}",
+                description=f"Image of the algorithm {name}",
+                string_value=self.images[name].image_uri,
+            )
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))

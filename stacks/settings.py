@@ -1,0 +1,173 @@
+"""What an account's owner decides: cdk.json's context as validated, frozen settings.
+
+`-c name=value` on the command line arrives as a string, cdk.json's values as JSON; both mean the same here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+# The only retention periods that CloudWatch Logs knows.
+LOG_RETENTION_DAYS: Final = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+# Keys of the app's own context are plain words; those of the CDK and of its look-ups carry colons, dashes or slashes.
+_OURS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+class InvalidSettingError(ValueError):
+    """A setting that cannot be meant. The message is one sentence, fit to be shown as it is."""
+
+
+def _blank_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _known_retention(days: int) -> int:
+    if days not in LOG_RETENTION_DAYS:
+        raise ValueError(days)
+    return days
+
+
+def _tags(value: object) -> object:
+    """Tags as cdk.json's object, as the same in JSON, or as `team=nlp,stage=dev`."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("{"):
+        return json.loads(value)
+    pairs = [pair.split("=", 1) for pair in value.split(",") if pair.strip()]
+    return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2 or _refuse(value)}
+
+
+def _refuse(value: object) -> bool:
+    raise ValueError(value)
+
+
+def _setting(doc: str, expected: str, **constraints: Any) -> Any:
+    """A field with the words that docs/settings.md and the error message need."""
+    return Field(description=doc, json_schema_extra={"expected": expected}, **constraints)
+
+
+TagKey = Annotated[str, Field(pattern=r"^(?!aws:)[\w\s.:/=+@-]{1,128}$")]
+TagValue = Annotated[str, Field(pattern=r"^[\w\s.:/=+@-]{0,256}$")]
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class Settings(BaseModel):
+    """Everything about a deployment that is a choice; docs/settings.md is the table of these fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = _setting(
+        "Names the deployment: the prefix of its stacks and of the few resources that need a fixed name. "
+        "Two deployments in one account need two names.",
+        "1 to 20 lower-case letters, digits and dashes, beginning with a letter and not ending with a dash",
+        default="kindling",
+        pattern=r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$",
+    )
+    account: Annotated[str | None, BeforeValidator(_blank_is_none)] = _setting(
+        "Account to deploy to; without it, that of the credentials in use.",
+        "the 12 digits of an AWS account",
+        default=None,
+        pattern=r"^\d{12}$",
+    )
+    region: Annotated[str | None, BeforeValidator(_blank_is_none)] = _setting(
+        "Region to deploy to; without it, that of the credentials in use.",
+        "a region's name, such as eu-west-1",
+        default=None,
+        pattern=r"^[a-z]{2}(-[a-z]+)+-\d+$",
+    )
+    removal: Literal["retain", "destroy"] = _setting(
+        "What becomes of buckets, keys, images and logs when their stack is deleted. "
+        "With `destroy` a bucket must be emptied first: nothing here deletes objects on its own.",
+        "retain or destroy",
+        default="retain",
+    )
+    termination_protection: bool = _setting(
+        "Whether CloudFormation refuses to delete the stacks.", "true or false", default=True
+    )
+    inter_container_encryption: bool = _setting(
+        "Whether the hosts of a training job encrypt what they send each other; it costs distributed jobs speed.",
+        "true or false",
+        default=True,
+    )
+    log_retention_days: Annotated[int, AfterValidator(_known_retention)] = _setting(
+        "How long the logs of functions and state machines are kept.",
+        "one of " + ", ".join(map(str, LOG_RETENTION_DAYS)),
+        default=90,
+    )
+    access_log_days: Days = _setting(
+        "How long the buckets' access logs are kept.", "an integer from 1 to 3650", default=365
+    )
+    noncurrent_version_days: Days = _setting(
+        "How long an overwritten or deleted object can still be brought back.", "an integer from 1 to 3650", default=30
+    )
+    image_count: int = _setting(
+        "How many container images are kept, over all algorithms; older ones are deleted.",
+        "an integer from 10 to 1000",
+        default=50,
+        ge=10,
+        le=1000,
+    )
+    notification_email: Annotated[str | None, BeforeValidator(_blank_is_none)] = _setting(
+        "Address that is told how each execution ended; its owner has to confirm the subscription.",
+        "an e-mail address",
+        default=None,
+        pattern=r"^[^@\s,]+@[^@\s,]+\.[^@\s,]+$",
+        max_length=254,
+    )
+    permissions_boundary: Annotated[str | None, BeforeValidator(_blank_is_none)] = _setting(
+        "Managed policy that bounds every role of the app, by name or ARN.",
+        "the name or the ARN of an IAM managed policy",
+        default=None,
+        pattern=r"^(arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+|[\w+=,.@-]{1,128})$",
+    )
+    tags: Annotated[dict[TagKey, TagValue], BeforeValidator(_tags)] = _setting(
+        "Tags on every stack and resource; on the command line `-c tags=team=nlp,stage=dev`.",
+        "an object of at most 40 tag names and values, or name=value pairs with commas between them",
+        default={},
+        max_length=40,
+    )
+
+    @property
+    def prefix(self) -> str:
+        """What the names of the stacks begin with: `my-team` gives `MyTeam`."""
+        return "".join(part.capitalize() for part in self.name.split("-"))
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, object]) -> Settings:
+        """The settings in a CDK app's context.
+
+        Raises:
+            InvalidSettingError: a value is not what its key expects, or a key is unknown.
+        """
+        ours = {key: value for key, value in context.items() if _OURS.fullmatch(key)}
+        try:
+            return cls.model_validate(ours)
+        except ValidationError as error:
+            raise InvalidSettingError(cls._sentence(ours, error)) from None
+
+    @classmethod
+    def _sentence(cls, context: Mapping[str, object], error: ValidationError) -> str:
+        """The first problem in words; pydantic's own would speak of types and URLs."""
+        key = str(error.errors()[0]["loc"][0])
+        if key not in cls.model_fields:
+            near = difflib.get_close_matches(key, cls.model_fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(cls.model_fields)}."
+            return f"The context key {key} is unknown; {hint}"
+        found = context[key] if isinstance(context[key], str) else json.dumps(context[key])
+        return f"The context key {key} is {found!r}; it must be {cls.expected(key)}."
+
+    @classmethod
+    def expected(cls, key: str) -> str:
+        """What the value of a key must be, in words."""
+        extra = cls.model_fields[key].json_schema_extra
+        assert isinstance(extra, dict)
+        return str(extra["expected"])
