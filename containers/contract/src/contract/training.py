@@ -40,7 +40,7 @@ def run_training(package: str, train: TrainFunction) -> int:
         paths.model.mkdir(parents=True, exist_ok=True)
         paths.output_data.mkdir(parents=True, exist_ok=True)
         train(environment)
-    except Exception as error:  # every failure must reach the failure file
+    except Exception as error:  # noqa: BLE001 - every failure must reach the failure file
         report_failure(error, paths)
         return 1
     return 0
