@@ -20,7 +20,7 @@ def wire(app: cdk.App, settings: Settings) -> None:
     storage = StorageStack(app, f"{settings.prefix}Storage", settings=settings)
     registry = RegistryStack(app, f"{settings.prefix}Registry", settings=settings)
     images = ImagesStack(app, f"{settings.prefix}Images", settings=settings)
-    images.add_dependency(registry)
+    images.add_stack_dependency(registry)
     NotificationsStack(app, f"{settings.prefix}Notifications", settings=settings, key=storage.buckets.key)
     HostingStack(
         app,

@@ -36,18 +36,20 @@ def _known_retention(days: int) -> int:
     return days
 
 
-def _tags(value: object) -> object:
+def _as_object(tags: object) -> object:
     """Tags as cdk.json's object, as the same in JSON, or as `team=nlp,stage=dev`."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("{"):
-        return json.loads(value)
-    pairs = [pair.split("=", 1) for pair in value.split(",") if pair.strip()]
-    return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2 or _refuse(value)}
+    if not isinstance(tags, str):
+        return tags
+    if tags.lstrip().startswith("{"):
+        return json.loads(tags)
+    return dict(pair.strip().split("=", 1) for pair in tags.split(",") if pair.strip())
 
 
-def _refuse(value: object) -> bool:
-    raise ValueError(value)
+def _free_tags(tags: dict[str, str]) -> dict[str, str]:
+    reserved = [key for key in tags if key.lower().startswith("aws:")]
+    if reserved:
+        raise ValueError(reserved)
+    return tags
 
 
 def _setting(doc: str, expected: str, **constraints: Any) -> Any:
@@ -55,8 +57,9 @@ def _setting(doc: str, expected: str, **constraints: Any) -> Any:
     return Field(description=doc, json_schema_extra={"expected": expected}, **constraints)
 
 
-TagKey = Annotated[str, Field(pattern=r"^(?!aws:)[\w\s.:/=+@-]{1,128}$")]
-TagValue = Annotated[str, Field(pattern=r"^[\w\s.:/=+@-]{0,256}$")]
+_TAG_CHARACTERS = r"^[\w\s.:/=+@-]*$"
+TagKey = Annotated[str, Field(pattern=_TAG_CHARACTERS, min_length=1, max_length=128)]
+TagValue = Annotated[str, Field(pattern=_TAG_CHARACTERS, max_length=256)]
 Days = Annotated[int, Field(ge=1, le=3650)]
 
 
@@ -129,9 +132,9 @@ class Settings(BaseModel):
         default=None,
         pattern=r"^(arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+|[\w+=,.@-]{1,128})$",
     )
-    tags: Annotated[dict[TagKey, TagValue], BeforeValidator(_tags)] = _setting(
+    tags: Annotated[dict[TagKey, TagValue], BeforeValidator(_as_object), AfterValidator(_free_tags)] = _setting(
         "Tags on every stack and resource; on the command line `-c tags=team=nlp,stage=dev`.",
-        "an object of at most 40 tag names and values, or name=value pairs with commas between them",
+        "an object of at most 40 tags, or name=value pairs with commas between them, no name beginning with aws:",
         default={},
         max_length=40,
     )

@@ -11,6 +11,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from stacks.acknowledgements import acknowledge, objects_wildcard, wildcard
+
+# Where a training job of any algorithm leaves its model: <algorithm>/<job>/output/model.tar.gz.
+_MODEL_ARCHIVES = "*/output/model.tar.gz"
+
 
 @dataclass(frozen=True, kw_only=True)
 class HostingRoleProps:
@@ -29,6 +34,13 @@ class HostingRole(Construct):
 
     def __init__(self, scope: Construct, id: str, props: HostingRoleProps) -> None:
         super().__init__(scope, id)
+        self._endpoint_logs = cdk.Stack.of(self).format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name="/aws/sagemaker/Endpoints/*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        statements = [*self._model(props), *self._image(props), *self._logs_and_metrics()]
         self.role = iam.Role(
             self,
             "Role",
@@ -36,14 +48,17 @@ class HostingRole(Construct):
             assumed_by=iam.ServicePrincipal(
                 "sagemaker.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
             ),
-            inline_policies={
-                "Hosting": iam.PolicyDocument(
-                    statements=[
-                        *self._model(props),
-                        *self._image(props),
-                        *self._logs_and_metrics(),
-                    ]
-                )
+            inline_policies={"Hosting": iam.PolicyDocument(statements=statements)},
+        )
+        acknowledge(
+            self.role,
+            {
+                objects_wildcard(props.models, _MODEL_ARCHIVES): "Training jobs name the folders of their models.",
+                wildcard(self, self._endpoint_logs): "SageMaker makes one log group for each endpoint.",
+                "AwsSolutions-IAM5[Resource::*]": (
+                    "ecr:GetAuthorizationToken and cloudwatch:PutMetricData know no resource; "
+                    "a condition limits the latter to SageMaker's namespaces."
+                ),
             },
         )
 
@@ -52,7 +67,7 @@ class HostingRole(Construct):
             iam.PolicyStatement(
                 sid="ReadModels",
                 actions=["s3:GetObject"],
-                resources=[props.models.arn_for_objects("*/output/model.tar.gz")],
+                resources=[props.models.arn_for_objects(_MODEL_ARCHIVES)],
             ),
             iam.PolicyStatement(sid="FindModels", actions=["s3:ListBucket"], resources=[props.models.bucket_arn]),
             iam.PolicyStatement(sid="DecryptModels", actions=["kms:Decrypt"], resources=[props.key.key_arn]),
@@ -65,24 +80,16 @@ class HostingRole(Construct):
                 actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
                 resources=[props.repository.repository_arn],
             ),
-            # The service knows no resource for this action.
             iam.PolicyStatement(sid="LogInToRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]),
         ]
 
     def _logs_and_metrics(self) -> list[iam.PolicyStatement]:
-        endpoint_logs = cdk.Stack.of(self).format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name="/aws/sagemaker/Endpoints/*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
         return [
             iam.PolicyStatement(
                 sid="WriteLogs",
                 actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-                resources=[endpoint_logs],
+                resources=[self._endpoint_logs],
             ),
-            # The service knows no resource for this action; the namespace bounds it.
             iam.PolicyStatement(
                 sid="WriteMetrics",
                 actions=["cloudwatch:PutMetricData"],
