@@ -1,0 +1,100 @@
+"""One embedded cloud with the real app deployed to it, for all end-to-end tests of a session."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kindling import deployment, resources
+from kindling.localcloud import lifecycle
+from kindling.targets import EmbeddedTarget, running_embedded_cloud
+from tests.ports import free_port
+
+ALGORITHM = "blazingtext"
+# Quick to train, yet words enough to be looked up.
+SMALL = {"mode": "batch_skipgram", "vector_dim": "20", "epochs": "2", "min_count": "2", "evaluation": "True"}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The deployed app on an embedded cloud of the tests' own."""
+
+    target: EmbeddedTarget
+    found: resources.Resources
+
+    def client(self, service: str) -> Any:
+        return self.target.client(service)
+
+    @property
+    def state_machine(self) -> str:
+        return self.found.state_machine(ALGORITHM)
+
+    def upload(self, path: Path, key: str) -> str:
+        """Puts a file into the data bucket and gives the address of the folder it lies in."""
+        self.client("s3").upload_file(str(path), self.found.data_bucket, f"{ALGORITHM}/{key}/{path.name}")
+        return f"s3://{self.found.data_bucket}/{ALGORITHM}/{key}"
+
+    def start(self, execution_input: dict[str, Any], state_machine: str | None = None) -> str:
+        """Starts an execution and gives its ARN."""
+        started = self.client("stepfunctions").start_execution(
+            stateMachineArn=state_machine or self.state_machine, input=json.dumps(execution_input)
+        )
+        return str(started["executionArn"])
+
+    def wait(self, execution: str, seconds: float = 240) -> dict[str, Any]:
+        """The description of an execution once it has ended."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            description: dict[str, Any] = self.client("stepfunctions").describe_execution(executionArn=execution)
+            if description["status"] != "RUNNING":
+                return description
+            time.sleep(0.3)
+        raise AssertionError(f"{execution} did not end within {seconds:.0f} s")
+
+    def run(self, execution_input: dict[str, Any], state_machine: str | None = None) -> dict[str, Any]:
+        """Starts an execution and waits for its end."""
+        return self.wait(self.start(execution_input, state_machine))
+
+    def states(self, execution: str) -> list[str]:
+        """The names of the states that an execution entered, in order."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
+        events = [event for page in pages for event in page["events"]]
+        return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+
+    def hosted(self) -> dict[str, list[str]]:
+        """The names of every model, endpoint config and endpoint there is."""
+        sagemaker = self.client("sagemaker")
+        return {
+            "models": sorted(item["ModelName"] for item in sagemaker.list_models()["Models"]),
+            "configs": sorted(
+                item["EndpointConfigName"] for item in sagemaker.list_endpoint_configs()["EndpointConfigs"]
+            ),
+            "endpoints": sorted(item["EndpointName"] for item in sagemaker.list_endpoints()["Endpoints"]),
+        }
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The app, deployed with the CDK's command line to an embedded cloud that ends with the session."""
+    state = tmp_path_factory.mktemp("cloud")
+    lifecycle.up(state, free_port())
+    try:
+        target = running_embedded_cloud(state)
+        deployment.deploy(target, {}, print)
+        yield Deployment(target, resources.find(target))
+    finally:
+        lifecycle.down(state)
+
+
+@pytest.fixture(scope="session")
+def corpus(deployed: Deployment) -> str:
+    """The address of a small English corpus: 300 news texts that come with gensim."""
+    from gensim.test.utils import datapath
+
+    return deployed.upload(Path(datapath("lee_background.cor")), "lee")

@@ -1,0 +1,80 @@
+"""kill -9 of the embedded cloud while a job trains: no orphan, and the next cloud tells what became of the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kindling import deployment, resources
+from kindling.localcloud import lifecycle
+from kindling.targets import running_embedded_cloud
+from tests.e2e.conftest import SMALL, Deployment
+from tests.ports import free_port
+
+
+@pytest.fixture
+def doomed(tmp_path: Path) -> Iterator[Deployment]:
+    lifecycle.up(tmp_path, free_port())
+    try:
+        target = running_embedded_cloud(tmp_path)
+        deployment.deploy(target, {}, print)
+        yield Deployment(target, resources.find(target))
+    finally:
+        lifecycle.down(tmp_path)
+
+
+def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.1)
+
+
+def training_processes(cloud: int) -> list[psutil.Process]:
+    return [process for process in psutil.Process(cloud).children(recursive=True) if "train" in process.cmdline()]
+
+
+def kindling(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "kindling"), *arguments]
+    environment = {**os.environ, "KINDLING_STATE": str(state), "COLUMNS": "200"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_killed_cloud_leaves_no_process_and_its_run_is_shown_as_interrupted(doomed: Deployment) -> None:
+    from gensim.test.utils import datapath
+
+    state = doomed.target.state
+    address = doomed.upload(Path(datapath("lee_background.cor")), "lee")
+    execution = doomed.start(
+        {
+            "name": "doomed",
+            "inputs": {"train": address},
+            "hyperparameters": {**SMALL, "epochs": "10000"},
+            "resources": {"instance_count": 2},
+        }
+    )
+    info = lifecycle.info(state)
+    assert info is not None
+    until(lambda: len(training_processes(info.pid)) >= 2, 60, "training starts")
+    started = psutil.Process(info.pid).children(recursive=True)
+
+    os.kill(info.pid, signal.SIGKILL)
+
+    until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in started), 10, "processes end")
+    assert kindling(state, "up", "--port", str(free_port())).returncode == 0
+    shown = kindling(state, "show", execution.rpartition(":")[2])
+    assert "Interrupted" in shown.stdout
+    assert "the embedded cloud ended while Train was running" in shown.stdout
+    assert "Interrupted" in kindling(state, "runs").stdout
+    jobs = list((state / "journal" / "training-jobs").glob("*.json"))
+    assert [json.loads(job.read_text())["status"] for job in jobs] == ["Interrupted"]
+    assert not list((state / "jobs").glob("*")), "the broken job's folders are left"
