@@ -1,0 +1,1 @@
+"""BlazingText-compatible word2vec: `python -m blazingtext train | serve`."""

@@ -1,0 +1,137 @@
+"""The C++ engine: reads corpora, trains word vectors, writes them as text. Sources: src/engine."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Corpus:
+    """Text files as an array of word ids, with their vocabulary.
+
+    Tokens are separated by any of space, tab, newline, carriage return, vertical tab, form feed and NUL; a newline ends
+    a sentence. The files are read once, here.
+    """
+
+    def __init__(self, paths: Sequence[str], min_count: int, threads: int) -> None:
+        """Raises:
+        ValueError: a file is not UTF-8 text; the message names the file, the first such byte and its offset.
+        OSError: a file cannot be read.
+        """
+
+    @property
+    def tokens_read(self) -> int:
+        """Every token of the files, also those below min_count."""
+
+    @property
+    def bytes_read(self) -> int: ...
+    @property
+    def words(self) -> list[str]:
+        """The words that occur at least min_count times, most frequent first, ties by first appearance."""
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """shape (V,): how often each word occurs. Read-only."""
+
+class Trainer:
+    """Trains word vectors by skip-gram or CBOW with negative sampling on all threads.
+
+    With one thread, equal arguments give vectors that are equal to the bit, however the words are divided among calls
+    of `train`, on processors that choose the same instructions.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        mode: str,
+        dim: int,
+        window_size: int,
+        negative_samples: int,
+        batch_size: int,
+        epochs: int,
+        learning_rate: float,
+        sampling_threshold: float,
+        subwords: bool,
+        min_char: int,
+        max_char: int,
+        buckets: int,
+        seed: int,
+        threads: int,
+        rank: int = 0,
+        ranks: int = 1,
+        instructions: str = "",
+    ) -> None:
+        """A training job for the rank's part of the corpus: a contiguous share of each epoch.
+
+        Args:
+            instructions: one of usable_instructions(), "" for the fastest.
+        Raises:
+            ValueError: the corpus has no words, or a value cannot be trained with.
+            MemoryError: the matrices do not fit into memory.
+        """
+
+    def train(self, words: int) -> int:
+        """Trains up to `words` more tokens of this rank's part and returns how many there were, 0 at the end.
+
+        Raises:
+            FloatingPointError: the learning rate is so high that the vectors grow beyond all bounds.
+        """
+
+    @property
+    def total_words(self) -> int:
+        """Tokens of this rank's part x epochs."""
+
+    @property
+    def words_done(self) -> int: ...
+    @property
+    def progress(self) -> float:
+        """words_done / total_words."""
+
+    @property
+    def alpha(self) -> float:
+        """The learning rate now: it falls linearly with progress, to a ten thousandth of the first."""
+
+    @property
+    def instructions(self) -> str:
+        """The instruction set in use."""
+
+    @property
+    def input(self) -> NDArray[np.float32]:
+        """shape (V, or V + buckets with subwords; dim): the live input matrix, writable, with padded rows."""
+
+    @property
+    def output(self) -> NDArray[np.float32]:
+        """shape (V, dim): the live output matrix, writable, with padded rows."""
+
+    def word_vectors(self) -> NDArray[np.float32]:
+        """shape (V, dim): a copy of the words' vectors; with subwords the mean over the word and its n-grams."""
+
+def write_text_vectors(path: str, words: list[str], matrix: NDArray[np.float32]) -> None:
+    """Writes word2vec's text format; each number is as short as still reads back the same.
+
+    The file appears under its name when it is complete.
+
+    Args:
+        matrix: shape (len(words), dim), with any strides.
+    Raises:
+        OSError: the file cannot be written.
+    """
+
+def subword_buckets(word: str, min_char: int, max_char: int, buckets: int) -> list[int]:
+    """The hash buckets of a word's character n-grams, equal to fastText's; rows V + bucket of the input matrix."""
+
+def update_batch(
+    inputs: NDArray[np.float32], targets: NDArray[np.float32], learning_rate: float, instructions: str = ""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Inputs and targets after one step of skip-gram with negative sampling; the first target is the positive one.
+
+    This is the step that training is made of, open to inspection: g = learning_rate * (label - sigmoid(x . y)),
+    x += g y, y += g x for every pair of an input x and a target y, with the values from before the step.
+
+    Args:
+        inputs: shape (n, dim), 1 <= n <= 32.
+        targets: shape (m, dim), m >= 1.
+    """
+
+def usable_instructions() -> list[str]:
+    """The instruction sets that this processor runs of those the engine was compiled for, fastest first."""

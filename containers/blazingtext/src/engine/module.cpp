@@ -1,0 +1,202 @@
+// The Python module blazingtext._engine; its interface is described in _engine.pyi.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "corpus.h"
+#include "files.h"
+#include "kernel.h"
+#include "matrix.h"
+#include "settings.h"
+#include "subwords.h"
+#include "text_vectors.h"
+#include "trainer.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace blazingtext {
+namespace {
+
+using FloatMatrix = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
+using AnyFloatMatrix = nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>;
+
+// An array that owns its memory.
+FloatMatrix owned(std::unique_ptr<float[]> data, std::size_t rows, std::size_t columns) {
+    float* const values = data.release();
+    nb::capsule owner(values, [](void* memory) noexcept { delete[] static_cast<float*>(memory); });
+    return FloatMatrix(values, {rows, columns}, owner);
+}
+
+FloatMatrix view(nb::handle owner, Matrix& matrix) {
+    const auto stride = static_cast<std::int64_t>(matrix.stride());
+    return FloatMatrix(matrix.row(0), {matrix.rows(), matrix.dim()}, owner, {stride, 1});
+}
+
+nb::list words_of(const Corpus& corpus) {
+    nb::list words;
+    for (std::size_t id = 0; id < corpus.vocabulary().size(); ++id) {
+        const std::string_view word = corpus.vocabulary().word(id);
+        words.append(nb::str(word.data(), word.size()));
+    }
+    return words;
+}
+
+nb::ndarray<nb::numpy, const std::int64_t, nb::ndim<1>> counts_of(nb::handle_t<Corpus> self) {
+    const std::vector<std::int64_t>& counts = nb::cast<const Corpus&>(self).vocabulary().counts();
+    return nb::ndarray<nb::numpy, const std::int64_t, nb::ndim<1>>(counts.data(), {counts.size()}, self);
+}
+
+FloatMatrix word_vectors(const Trainer& trainer, std::size_t words, std::size_t dim) {
+    std::unique_ptr<float[]> vectors(new float[std::max<std::size_t>(words * dim, 1)]);
+    {
+        const nb::gil_scoped_release released;
+        trainer.word_vectors(vectors.get());
+    }
+    return owned(std::move(vectors), words, dim);
+}
+
+std::string_view text_of(nb::handle object) {
+    Py_ssize_t size = 0;
+    const char* text = PyUnicode_AsUTF8AndSize(object.ptr(), &size);
+    if (text == nullptr) throw nb::python_error();
+    return std::string_view(text, static_cast<std::size_t>(size));
+}
+
+void write_vectors(const std::string& path, nb::list words, AnyFloatMatrix vectors) {
+    if (words.size() != vectors.shape(0)) throw nb::value_error("words and vectors must be of the same number.");
+    std::vector<std::string_view> texts;
+    texts.reserve(words.size());
+    for (const nb::handle word : words) texts.push_back(text_of(word));
+    // The list may change meanwhile: the words are held by this copy.
+    const nb::tuple held(words);
+    const nb::gil_scoped_release released;
+    write_text_vectors(path, texts, vectors.data(), vectors.shape(1), vectors.stride(0), vectors.stride(1));
+}
+
+std::vector<float*> copied_rows(const AnyFloatMatrix& from, Matrix& to) {
+    std::vector<float*> rows;
+    for (std::size_t i = 0; i < from.shape(0); ++i) {
+        rows.push_back(to.row(i));
+        for (std::size_t d = 0; d < from.shape(1); ++d) {
+            to.row(i)[d] = from.data()[static_cast<std::int64_t>(i) * from.stride(0) +
+                                       static_cast<std::int64_t>(d) * from.stride(1)];
+        }
+    }
+    return rows;
+}
+
+FloatMatrix unpadded(const Matrix& matrix) {
+    std::unique_ptr<float[]> values(new float[matrix.rows() * matrix.dim()]);
+    for (std::size_t i = 0; i < matrix.rows(); ++i) {
+        std::copy_n(matrix.row(i), matrix.dim(), values.get() + i * matrix.dim());
+    }
+    return owned(std::move(values), matrix.rows(), matrix.dim());
+}
+
+nb::tuple update_batch(AnyFloatMatrix inputs, AnyFloatMatrix targets, float learning_rate,
+                       const std::string& instructions) {
+    if (inputs.shape(0) < 1 || inputs.shape(0) > kLargestBatch) throw nb::value_error("inputs must be 1 to 32 rows.");
+    if (targets.shape(0) < 1) throw nb::value_error("targets must be at least 1 row.");
+    if (inputs.shape(1) < 1 || inputs.shape(1) != targets.shape(1)) {
+        throw nb::value_error("inputs and targets must have rows of the same length.");
+    }
+    const Kernel& kernel = choose_kernel(instructions.c_str());
+    Matrix x(inputs.shape(0), inputs.shape(1));
+    Matrix y(targets.shape(0), targets.shape(1));
+    Matrix scratch(1, x.rows() * y.rows() + kRowPadding);
+    const std::vector<float*> xs = copied_rows(inputs, x);
+    const std::vector<float*> ys = copied_rows(targets, y);
+    if (!kernel.update(xs.data(), xs.size(), ys.data(), ys.size(), x.stride(), learning_rate, scratch.row(0))) {
+        throw std::domain_error("a product of the rows is not finite.");
+    }
+    return nb::make_tuple(unpadded(x), unpadded(y));
+}
+
+nb::list usable_instructions() {
+    nb::list names;
+    for (const Kernel* const* kernel = usable_kernels(); *kernel != nullptr; ++kernel) {
+        names.append(nb::str((*kernel)->name));
+    }
+    return names;
+}
+
+void translate_exceptions() {
+    nb::register_exception_translator([](const std::exception_ptr& exception, void*) {
+        try {
+            std::rethrow_exception(exception);
+        } catch (const FileError& error) {
+            errno = error.number;
+            PyErr_SetFromErrnoWithFilename(PyExc_OSError, error.path.c_str());
+        } catch (const std::domain_error& error) {
+            PyErr_SetString(PyExc_FloatingPointError, error.what());
+        }
+    });
+}
+
+void bind_corpus(nb::module_& module) {
+    nb::class_<Corpus>(module, "Corpus")
+        .def(nb::init<const std::vector<std::string>&, std::int64_t, int>(), "paths"_a, "min_count"_a, "threads"_a,
+             nb::call_guard<nb::gil_scoped_release>())
+        .def_prop_ro("tokens_read", &Corpus::tokens_read)
+        .def_prop_ro("bytes_read", &Corpus::bytes_read)
+        .def_prop_ro("words", &words_of)
+        .def_prop_ro("counts", &counts_of);
+}
+
+void bind_trainer(nb::module_& module) {
+    nb::class_<Trainer>(module, "Trainer")
+        .def(
+            "__init__",
+            [](Trainer* self, const Corpus& corpus, const std::string& mode, int dim, int window_size,
+               int negative_samples, int batch_size, int epochs, double learning_rate, double sampling_threshold,
+               bool subwords, int min_char, int max_char, std::uint32_t buckets, std::uint64_t seed, int threads,
+               int rank, int ranks, const std::string& instructions) {
+                const Settings settings{mode_of(mode), dim,           window_size,        negative_samples,
+                                        batch_size,    epochs,        learning_rate,      sampling_threshold,
+                                        subwords,      min_char,      max_char,           buckets,
+                                        seed,          threads,       rank,               ranks,
+                                        instructions};
+                const nb::gil_scoped_release released;
+                new (self) Trainer(corpus, settings);
+            },
+            "corpus"_a, nb::kw_only(), "mode"_a, "dim"_a, "window_size"_a, "negative_samples"_a, "batch_size"_a,
+            "epochs"_a, "learning_rate"_a, "sampling_threshold"_a, "subwords"_a, "min_char"_a, "max_char"_a,
+            "buckets"_a, "seed"_a, "threads"_a, "rank"_a = 0, "ranks"_a = 1, "instructions"_a = "",
+            nb::keep_alive<1, 2>())
+        .def("train", &Trainer::train, "words"_a, nb::call_guard<nb::gil_scoped_release>())
+        .def_prop_ro("total_words", &Trainer::total_words)
+        .def_prop_ro("words_done", &Trainer::words_done)
+        .def_prop_ro("progress", &Trainer::progress)
+        .def_prop_ro("alpha", &Trainer::learning_rate)
+        .def_prop_ro("instructions", [](const Trainer& self) { return self.kernel().name; })
+        .def_prop_ro("input",
+                     [](nb::handle_t<Trainer> self) { return view(self, nb::cast<Trainer&>(self).input()); })
+        .def_prop_ro("output",
+                     [](nb::handle_t<Trainer> self) { return view(self, nb::cast<Trainer&>(self).output()); })
+        .def("word_vectors", [](Trainer& self) { return word_vectors(self, self.output().rows(), self.output().dim()); });
+}
+
+}  // namespace
+
+NB_MODULE(_engine, module) {
+    translate_exceptions();
+    bind_corpus(module);
+    bind_trainer(module);
+    module.def("write_text_vectors", &write_vectors, "path"_a, "words"_a, "matrix"_a);
+    module.def("subword_buckets", &subword_buckets, "word"_a, "min_char"_a, "max_char"_a, "buckets"_a);
+    module.def("update_batch", &update_batch, "inputs"_a, "targets"_a, "learning_rate"_a, "instructions"_a = "");
+    module.def("usable_instructions", &usable_instructions);
+}
+
+}  // namespace blazingtext

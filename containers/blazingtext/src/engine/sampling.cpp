@@ -1,0 +1,58 @@
+#include "sampling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <numeric>
+
+namespace blazingtext {
+namespace {
+
+constexpr double kOne = 4294967296.0;
+constexpr std::uint32_t kAlways = std::numeric_limits<std::uint32_t>::max();
+
+std::uint32_t share(double probability) {
+    return static_cast<std::uint32_t>(std::clamp(probability * kOne, 0.0, static_cast<double>(kAlways)));
+}
+
+}  // namespace
+
+NegativeSampler::NegativeSampler(const std::vector<std::int64_t>& counts) : places_(counts.size()) {
+    std::vector<double> weights(counts.size());
+    std::transform(counts.begin(), counts.end(), weights.begin(),
+                   [](std::int64_t count) { return std::pow(static_cast<double>(count), 0.75); });
+    const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+    for (double& weight : weights) weight *= static_cast<double>(counts.size()) / total;
+
+    // Vose's construction: each word with too little is filled up from one with too much.
+    std::vector<std::uint32_t> small;
+    std::vector<std::uint32_t> large;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        (weights[i] < 1.0 ? small : large).push_back(static_cast<std::uint32_t>(i));
+        places_[i] = Place{kAlways, static_cast<std::uint32_t>(i)};
+    }
+    while (!small.empty() && !large.empty()) {
+        const std::uint32_t poor = small.back();
+        const std::uint32_t rich = large.back();
+        small.pop_back();
+        places_[poor] = Place{share(weights[poor]), rich};
+        weights[rich] -= 1.0 - weights[poor];
+        if (weights[rich] < 1.0) {
+            large.pop_back();
+            small.push_back(rich);
+        }
+    }
+}
+
+std::vector<std::uint32_t> keep_probabilities(const std::vector<std::int64_t>& counts, double threshold) {
+    const auto total = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
+    std::vector<std::uint32_t> keep(counts.size(), kAlways);
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        const double relative = static_cast<double>(counts[i]) / total / threshold;
+        keep[i] = share((std::sqrt(relative) + 1.0) / relative);
+    }
+    return keep;
+}
+
+}  // namespace blazingtext

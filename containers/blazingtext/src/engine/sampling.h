@@ -1,0 +1,36 @@
+// Which words are drawn as negative samples, and which occurrences of frequent words are dropped.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "random.h"
+
+namespace blazingtext {
+
+// Draws words with probability proportional to count^0.75 (Mikolov et al. 2013), in constant time by Walker's alias
+// method: a place is drawn evenly, and holds its own word and one other in the right proportion.
+class NegativeSampler {
+public:
+    // counts: at least one, not all zero.
+    explicit NegativeSampler(const std::vector<std::int64_t>& counts);
+
+    std::uint32_t draw(Random& random) const {
+        const std::uint64_t bits = random.next();
+        const auto place = static_cast<std::uint32_t>(((bits >> 32) * places_.size()) >> 32);
+        return static_cast<std::uint32_t>(bits) <= places_[place].own ? place : places_[place].other;
+    }
+
+private:
+    struct Place {
+        std::uint32_t own;    // the share of the place's own word, in 2^-32
+        std::uint32_t other;  // whose the rest is
+    };
+    std::vector<Place> places_;
+};
+
+// For each word the probability of keeping an occurrence, (sqrt(f / t) + 1) t / f as in word2vec.c, in 2^-32;
+// the largest value means always.
+std::vector<std::uint32_t> keep_probabilities(const std::vector<std::int64_t>& counts, double threshold);
+
+}  // namespace blazingtext

@@ -1,0 +1,170 @@
+#include "trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "parallel.h"
+#include "random.h"
+#include "worker.h"
+
+namespace blazingtext {
+namespace {
+
+// Tokens that a thread takes at a time from the corpus. Sentences are cut there, so blocks are much longer.
+constexpr std::size_t kBlock = 16384;
+// Tokens after which a thread asks whether there is more to do in this call.
+constexpr std::int64_t kPortion = 1024;
+// The learning rate falls to this share of where it began, as in word2vec.c.
+constexpr double kLowestRate = 1e-4;
+// The stream of random numbers for the input matrix; training threads count from 0.
+constexpr std::uint64_t kInitialStream = ~0ULL;
+
+void require(bool holds, const char* message) {
+    if (!holds) throw std::invalid_argument(message);
+}
+
+const Settings& checked(const Corpus& corpus, const Settings& settings) {
+    require(corpus.vocabulary().size() > 0, "the corpus holds no word that is frequent enough to be trained.");
+    settings.check();
+    return settings;
+}
+
+Subwords subwords_of(const Corpus& corpus, const Settings& settings) {
+    if (!settings.subwords) return Subwords();
+    return Subwords(corpus.vocabulary(), settings.min_char, settings.max_char, settings.buckets);
+}
+
+std::size_t share_begin(std::size_t tokens, int rank, int ranks) {
+    const auto r = static_cast<std::size_t>(rank);
+    const auto n = static_cast<std::size_t>(ranks);
+    return tokens / n * r + tokens % n * r / n;
+}
+
+}  // namespace
+
+Mode mode_of(const std::string& name) {
+    if (name == "batch_skipgram") return Mode::kBatchSkipgram;
+    if (name == "skipgram") return Mode::kSkipgram;
+    if (name == "cbow") return Mode::kCbow;
+    throw std::invalid_argument("mode=" + name + " is not known; it must be batch_skipgram, skipgram or cbow.");
+}
+
+void Settings::check() const {
+    require(dim >= 1, "dim must be at least 1.");
+    require(window_size >= 1, "window_size must be at least 1.");
+    require(negative_samples >= 1, "negative_samples must be at least 1.");
+    require(batch_size >= 1 && batch_size <= static_cast<int>(kLargestBatch), "batch_size must be from 1 to 32.");
+    require(epochs >= 1, "epochs must be at least 1.");
+    require(learning_rate > 0 && std::isfinite(learning_rate), "learning_rate must be above 0 and finite.");
+    require(sampling_threshold > 0, "sampling_threshold must be above 0.");
+    require(threads >= 1, "threads must be at least 1.");
+    require(ranks >= 1 && rank >= 0 && rank < ranks, "rank must be from 0 to ranks - 1.");
+    if (!subwords) return;
+    require(mode != Mode::kBatchSkipgram, "mode=batch_skipgram does not learn subwords.");
+    require(min_char >= 1 && min_char <= max_char, "min_char must be from 1 to max_char.");
+    require(buckets >= 1, "buckets must be at least 1.");
+}
+
+Trainer::Trainer(const Corpus& corpus, const Settings& settings)
+    : corpus_(corpus),
+      settings_(checked(corpus, settings)),
+      kernel_(choose_kernel(settings.instructions.c_str())),
+      negatives_(corpus.vocabulary().counts()),
+      keep_(keep_probabilities(corpus.vocabulary().counts(), settings.sampling_threshold)),
+      subwords_(subwords_of(corpus, settings)),
+      input_(corpus.vocabulary().size() + (settings.subwords ? settings.buckets : 0U),
+             static_cast<std::size_t>(settings.dim)),
+      output_(corpus.vocabulary().size(), static_cast<std::size_t>(settings.dim)),
+      begin_(share_begin(corpus.tokens_read(), settings.rank, settings.ranks)),
+      end_(share_begin(corpus.tokens_read(), settings.rank + 1, settings.ranks)),
+      total_words_(static_cast<std::int64_t>(end_ - begin_) * settings.epochs),
+      blocks_per_epoch_(static_cast<std::int64_t>((end_ - begin_ + kBlock - 1) / kBlock)) {
+    initialise();
+    for (int thread = 0; thread < settings.threads; ++thread) {
+        const auto stream = static_cast<std::uint64_t>(settings.rank) << 32 | static_cast<std::uint64_t>(thread);
+        workers_.push_back(std::make_unique<Worker>(*this, stream));
+    }
+}
+
+Trainer::~Trainer() = default;
+
+// Inputs begin evenly distributed in [-1/dim, 1/dim) as in fastText, outputs as zeros. Each row has a stream of its own
+// and ranks do not matter: all hosts begin alike. Buckets of n-grams that no word has stay zero, untouched: such
+// n-grams of unknown words then add nothing to the mean, where fastText adds noise.
+void Trainer::initialise() {
+    const std::uint64_t seed = Random(settings_.seed, kInitialStream).next();
+    const std::size_t dim = input_.dim();
+    const auto fill = [&](std::size_t index) {
+        Random random(seed, index);
+        float* row = input_.row(index);
+        for (std::size_t d = 0; d < dim; ++d) row[d] = random.symmetric() / static_cast<float>(dim);
+    };
+    const auto words = static_cast<std::uint32_t>(corpus_.vocabulary().size());
+    for (std::uint32_t word = 0; word < words; ++word) {
+        if (subwords_.empty()) {
+            fill(word);
+        } else {
+            std::for_each(subwords_.begin(word), subwords_.end(word), fill);
+        }
+    }
+}
+
+double Trainer::progress() const {
+    return total_words_ == 0 ? 1.0 : static_cast<double>(words_done()) / static_cast<double>(total_words_);
+}
+
+float Trainer::learning_rate() const {
+    return static_cast<float>(settings_.learning_rate * std::max(1.0 - progress(), kLowestRate));
+}
+
+bool Trainer::take_block(Block& block) {
+    if (blocks_per_epoch_ == 0) return false;
+    const std::int64_t index = next_block_++;
+    if (index / blocks_per_epoch_ >= settings_.epochs) return false;
+    block.begin = begin_ + static_cast<std::size_t>(index % blocks_per_epoch_) * kBlock;
+    block.end = std::min(block.begin + kBlock, end_);
+    return true;
+}
+
+void Trainer::train_with(Worker& worker, std::atomic<std::int64_t>& budget) {
+    while (!diverged_.load(std::memory_order_relaxed) && budget.load(std::memory_order_relaxed) > 0) {
+        if (worker.left() == 0) {
+            Block block;
+            if (!take_block(block)) return;
+            worker.begin(block);
+        }
+        const std::int64_t wanted = std::min(kPortion, static_cast<std::int64_t>(worker.left()));
+        const std::int64_t got = std::min(wanted, budget.fetch_sub(wanted));
+        if (got < wanted) budget.fetch_add(wanted - std::max<std::int64_t>(got, 0));
+        if (got > 0) worker.advance(static_cast<std::size_t>(got));
+    }
+}
+
+std::int64_t Trainer::train(std::int64_t words) {
+    const std::lock_guard<std::mutex> lock(training_);
+    const std::int64_t before = words_done();
+    std::atomic<std::int64_t> budget{words};
+    in_parallel(settings_.threads, [&](int thread) { train_with(*workers_[static_cast<std::size_t>(thread)], budget); });
+    if (diverged_) throw std::domain_error("the vectors have grown beyond all bounds; lower learning_rate.");
+    return words_done() - before;
+}
+
+void Trainer::word_vectors(float* to) const {
+    const std::size_t dim = input_.dim();
+    Matrix mean(1, dim);
+    std::vector<const float*> rows;
+    for (std::uint32_t word = 0; word < corpus_.vocabulary().size(); ++word, to += dim) {
+        const float* vector = input_.row(word);
+        if (!subwords_.empty()) {
+            rows.clear();
+            std::for_each(subwords_.begin(word), subwords_.end(word),
+                          [&](std::uint32_t row) { rows.push_back(input_.row(row)); });
+            kernel_.mean(rows.data(), rows.size(), mean.stride(), mean.row(0));
+            vector = mean.row(0);
+        }
+        std::copy_n(vector, dim, to);
+    }
+}
+
+}  // namespace blazingtext
