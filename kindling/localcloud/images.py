@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ class UnknownImageError(LookupError):
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """An image that was built: the algorithm's folder under containers/, and the digest of its manifest."""
+    """An image that was built: the algorithm's folder under containers/, and the name it was built under."""
 
     algorithm: str
-    digest: str
+    built_as: str
 
 
 class Images:
@@ -56,8 +55,3 @@ class Images:
 
     def _path(self, uri: str) -> Path:
         return self._folder / f"{quote(uri, safe='')}.json"
-
-
-def digest_of(content: str) -> str:
-    """The digest by which a registry names a document."""
-    return "sha256:" + hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,248 @@
+"""CloudFormation: what a template asks for is made, changed and removed, or the deployment fails with its name.
+
+moto reports a type that it does not know as complete, forgets a resource that it cannot update, does not follow a
+changed reference, and leaves a half-made stack behind. The types come from `resources`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlparse
+
+from kindling.localcloud.cloud import LOOPBACK, Cloud
+from kindling.localcloud.seams import replace
+
+_log = logging.getLogger(__name__)
+
+
+def install(cloud: Cloud) -> None:
+    """Give moto the resource types, and mend how it reads, creates, updates and deletes stacks."""
+    from moto.cloudformation import parsing
+
+    from kindling.localcloud.resources import TYPES
+    from kindling.localcloud.resources.base import Clients, as_moto_model
+
+    aws = Clients(cloud)
+    # moto finds its types by asking for subclasses; the last of a name counts, and these come last.
+    models = [as_moto_model(kind(aws)) for kind in TYPES]
+    for cached in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
+        cached.cache_clear()
+    assert all(parsing.get_model_map()[model.cloudformation_type()] is model for model in models)
+    _understand_template_url()
+    _refuse_unknown_types()
+    _name_what_failed()
+    _update_dependents()
+    _leave_nothing_half_made()
+
+
+def _understand_template_url() -> None:
+    """A template's address on this cloud has the bucket in its path; moto looks for it in the host's name."""
+    from moto.cloudformation import models, responses
+
+    def get_stack_from_s3_url(template_url: str, account_id: str, partition: str) -> Any:
+        address = urlparse(template_url)
+        if address.hostname in (LOOPBACK, "localhost"):
+            template_url = f"https://s3.amazonaws.com{address.path}"
+        return read(template_url, account_id, partition)
+
+    read = replace(responses, "get_stack_from_s3_url", get_stack_from_s3_url)
+    replace(models, "get_stack_from_s3_url", get_stack_from_s3_url)
+
+
+def _refuse_unknown_types() -> None:
+    from moto.cloudformation.exceptions import ValidationError
+    from moto.cloudformation.parsing import NULL_MODELS, ResourceMap, get_model_map
+
+    def check(template: dict[str, Any]) -> None:
+        types = {resource["Type"] for resource in (template.get("Resources") or {}).values()}
+        known = get_model_map().keys() | set(NULL_MODELS)
+        unknown = sorted(name for name in types - known if not name.startswith("Custom::"))
+        if unknown:
+            raise ValidationError(message=f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]")
+
+    def load(self: Any) -> None:
+        check(self._template)
+        load_map(self)
+
+    load_map = replace(ResourceMap, "load", load)
+
+
+def _name_what_failed() -> None:
+    """An error while a resource is made or changed names the resource, as a stack's events would."""
+    from moto.cloudformation import parsing
+    from moto.cloudformation.exceptions import ValidationError
+
+    def naming(work: Callable[..., Any]) -> Callable[..., Any]:
+        def named(logical_id: str, resource_json: dict[str, Any], *rest: Any, **more: Any) -> Any:
+            try:
+                return work(logical_id, resource_json, *rest, **more)
+            except ValidationError:
+                raise
+            except Exception as error:
+                _log.exception("%s (%s)", logical_id, resource_json["Type"])
+                words = f"{logical_id} ({resource_json['Type']}): {error}"
+                raise ValidationError(message=words) from error
+
+        return named
+
+    replace(parsing, "parse_and_create_resource", naming(parsing.parse_and_create_resource))
+    replace(parsing, "parse_and_update_resource", naming(parsing.parse_and_update_resource))
+
+
+def _update_dependents() -> None:
+    """After a change, what refers to a resource whose identity changed is changed too, until nothing changes more."""
+    from moto.cloudformation import parsing
+
+    def update(self: Any, template: dict[str, Any], parameters: dict[str, Any] | None = None) -> None:
+        difference = self.build_resource_diff(template, parameters)
+        removed = {name: self._resource_json_map[name] for name in difference["Remove"]}
+        self._template = template
+        if parameters:
+            self.input_parameters = parameters
+        self.load()
+        self._resource_json_map = template["Resources"]
+        for name in difference["Add"]:
+            self[name]
+        pending = list(difference["Modify"])
+        while pending:
+            name = pending.pop(0)
+            if set(_references(self._resource_json_map[name])) & set(pending):
+                pending.append(name)  # what it refers to comes first
+                continue
+            before = _identity(self._parsed_resources.get(name))
+            self._parsed_resources[name] = parsing.parse_and_update_resource(
+                name, self._resource_json_map[name], self, account_id=self._account_id, region_name=self._region_name
+            )
+            if _identity(self._parsed_resources[name]) != before:
+                pending += [
+                    other
+                    for other, resource in self._resource_json_map.items()
+                    if name in _references(resource) and other not in pending
+                ]
+        _remove(self, removed)
+
+    replace(parsing.ResourceMap, "update", update)
+
+
+def _remove(resources: Any, removed: dict[str, Any]) -> None:
+    left = dict(removed)
+    while left:
+        errors: dict[str, Exception] = {}
+        for name, resource in left.items():
+            made = resources._parsed_resources.get(name)
+            if made is None or resource.get("DeletionPolicy") == "Retain":
+                continue
+            try:
+                resources._delete_resource(made, resource)
+            except Exception as error:  # noqa: BLE001  it may be in use by another that goes in this round
+                errors[name] = error
+        for name in left.keys() - errors.keys():
+            resources._parsed_resources.pop(name, None)
+        if len(errors) == len(left):
+            raise next(iter(errors.values()))
+        left = {name: left[name] for name in errors}
+
+
+def _identity(resource: Any) -> Any:
+    made = getattr(resource, "made", None)
+    return made if made is not None else getattr(resource, "physical_resource_id", None)
+
+
+def _references(value: Any) -> Iterator[str]:
+    """The logical ids that a part of a template refers to."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _references(one)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            if name == "Ref" and isinstance(one, str):
+                yield one
+            elif name == "Fn::GetAtt":
+                yield one.split(".")[0] if isinstance(one, str) else one[0]
+            elif name == "DependsOn":
+                yield from [one] if isinstance(one, str) else one
+            else:
+                yield from _references(one)
+
+
+def _leave_nothing_half_made() -> None:
+    """A stack that cannot be created is removed with what it had made; one that cannot be deleted or changed stays."""
+    from moto.cloudformation.exceptions import ValidationError
+    from moto.cloudformation.models import CloudFormationBackend
+
+    def create_stack(self: Any, name: str, *rest: Any, **more: Any) -> Any:
+        before = set(self.stacks)
+        try:
+            return create(self, name, *rest, **more)
+        except Exception:
+            for stack_id in set(self.stacks) - before:
+                stack = self.stacks[stack_id]
+                if stack.name == name:
+                    _take_back(self, stack)
+            raise
+
+    def update_stack(self: Any, name: str, *rest: Any, **more: Any) -> Any:
+        stack = self.get_stack(name)
+        former = [export.name for export in stack.exports]
+        updated = update(self, name, *rest, **more)
+        for export_name in former:
+            self.exports.pop(export_name, None)
+        self.exports.update({export.name: export for export in updated.exports})
+        return updated
+
+    def delete_stack(self: Any, name_or_stack_id: str) -> None:
+        found = [one for one in self.stacks.values() if name_or_stack_id in (one.name, one.stack_id)]
+        for stack in found:
+            if used := _used_by_others(self, stack):
+                raise ValidationError(message=used)
+        try:
+            delete(self, name_or_stack_id)
+        except Exception as error:
+            for stack in found:
+                stack.status = "DELETE_FAILED"
+                stack._add_stack_event("DELETE_FAILED", resource_status_reason=str(error))
+                self.stacks[stack.stack_id] = stack
+            raise ValidationError(message=f"{name_or_stack_id} cannot be deleted: {error}") from error
+
+    create = replace(CloudFormationBackend, "create_stack", create_stack)
+    update = replace(CloudFormationBackend, "update_stack", update_stack)
+    delete = replace(CloudFormationBackend, "delete_stack", delete_stack)
+
+
+def _take_back(backend: Any, stack: Any) -> None:
+    # Only what was made: looking a resource up would make it.
+    made = {
+        name: resource
+        for name, resource in stack.resource_map._resource_json_map.items()
+        if name in stack.resource_map._parsed_resources
+    }
+    try:
+        _remove(stack.resource_map, made)
+    except Exception:  # noqa: BLE001  the deployment's own error is the one to be told
+        _log.exception("what was made of %s could not all be removed", stack.name)
+    backend.stacks.pop(stack.stack_id, None)
+    for name in [name for name, export in backend.exports.items() if export.exporting_stack_id == stack.stack_id]:
+        del backend.exports[name]
+
+
+def _used_by_others(backend: Any, stack: Any) -> str | None:
+    exported = {export.name for export in stack.exports}
+    for other in backend.stacks.values():
+        if other.stack_id != stack.stack_id:
+            for name in exported.intersection(_imports(other.template_dict)):
+                return f"Export {name} cannot be deleted as it is in use by {other.name}"
+    return None
+
+
+def _imports(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _imports(one)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            if name == "Fn::ImportValue" and isinstance(one, str):
+                yield one
+            else:
+                yield from _imports(one)

@@ -1,0 +1,211 @@
+"""Starting, finding and ending the embedded cloud."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from kindling.localcloud.cloud import LOOPBACK, environment_of
+from kindling.localcloud.journal import Journal
+from kindling.localcloud.processes import end_survivors, is_same_process
+
+DEFAULT_PORT = 5770
+VERSION = version("kindling")
+_HEALTHY_WITHIN_S = 60.0
+_ENDED_WITHIN_S = 10.0
+
+
+class CloudError(RuntimeError):
+    """The embedded cloud cannot be started or found. The message is one sentence, fit to be shown as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudInfo:
+    """A running embedded cloud. `started_at` is in seconds since the epoch."""
+
+    pid: int
+    port: int
+    started_at: float
+    version: str
+    state: Path
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where every service answers."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+
+def default_state() -> Path:
+    """The state folder: KINDLING_STATE, or .kindling at the root of the repository."""
+    return Path(os.environ.get("KINDLING_STATE") or Path(__file__).resolve().parents[2] / ".kindling")
+
+
+def default_port() -> int:
+    """The port: KINDLING_PORT, or 5770."""
+    return int(os.environ.get("KINDLING_PORT") or DEFAULT_PORT)
+
+
+def up(state: Path, port: int = DEFAULT_PORT) -> CloudInfo:
+    """Start the embedded cloud of `state` and wait until it answers; one that runs already is left as it is.
+
+    What outlived a cloud that was killed is ended, and the runs that it left unfinished are marked in the journal.
+
+    Raises:
+        CloudError: the state folder is not writable, the port is taken, or the server did not start.
+    """
+    state = state.resolve()
+    _make_writable(state)
+    with _one_at_a_time(state):
+        running = info(state)
+        if running is not None:
+            return running
+        (state / "cloud.json").unlink(missing_ok=True)
+        end_survivors(state / "processes")
+        Journal(state / "journal").interrupt_unfinished()
+        _require_free_port(port)
+        return _start(state, port)
+
+
+def down(state: Path) -> bool:
+    """End the embedded cloud of `state` and everything that it started; returns whether one was running."""
+    state = state.resolve()
+    running = info(state)
+    if running is not None:
+        process = psutil.Process(running.pid)
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_ENDED_WITHIN_S)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(_ENDED_WITHIN_S)
+    (state / "cloud.json").unlink(missing_ok=True)
+    end_survivors(state / "processes")
+    if (state / "journal").is_dir():
+        Journal(state / "journal").interrupt_unfinished()
+    return running is not None
+
+
+def info(state: Path) -> CloudInfo | None:
+    """The running embedded cloud of `state`, or None; the record of one that was killed counts for nothing."""
+    try:
+        record = json.loads((state / "cloud.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    found = CloudInfo(**record, state=state)
+    return found if is_same_process(found.pid, found.started_at) else None
+
+
+def client_environment(info: CloudInfo) -> dict[str, str]:
+    """Environment variables with which an AWS client talks to this cloud, and to nothing else."""
+    return environment_of(info.endpoint_url)
+
+
+def deploy_environment(info: CloudInfo) -> dict[str, str]:
+    """What the CDK's command line needs: the client's environment, and `kindling-docker` in place of docker."""
+    executables = Path(sys.executable).parent
+    return {
+        **client_environment(info),
+        "CDK_DOCKER": str(executables / "kindling-docker"),
+        "KINDLING_STATE": str(info.state),
+        "CDK_DEFAULT_REGION": environment_of(info.endpoint_url)["AWS_REGION"],
+        "CDK_DISABLE_VERSION_CHECK": "1",
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "PATH": os.pathsep.join([str(executables), os.environ.get("PATH", os.defpath)]),
+    }
+
+
+def _make_writable(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        probe = state / f".writable.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise CloudError(
+            f"the state folder {state} is not writable ({error.strerror}); choose another with KINDLING_STATE."
+        ) from None
+
+
+@contextmanager
+def _one_at_a_time(state: Path) -> Iterator[None]:
+    with (state / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _require_free_port(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise CloudError(
+                f"port {port} cannot be listened on ({error.strerror}{_holder(port)}); "
+                "stop what uses it, or choose another with KINDLING_PORT."
+            ) from None
+
+
+def _holder(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,) and connection.pid:
+                return f", by {psutil.Process(connection.pid).name()} with pid {connection.pid}"
+    except (psutil.AccessDenied, psutil.NoSuchProcess):
+        return ""  # whose it is stays unknown; that it is taken is what matters
+    return ""
+
+
+def _start(state: Path, port: int) -> CloudInfo:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    with (state / "cloud.log").open("ab") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "kindling.localcloud.server", "--port", str(port), "--state", str(state)],
+            cwd=Path(__file__).resolve().parents[2],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _HEALTHY_WITHIN_S
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise CloudError(f"the embedded cloud ended while it started: {_last_line(state)} See {state}/cloud.log.")
+        running = info(state)
+        if running is not None and running.pid == server.pid and _is_healthy(running):
+            server.returncode = 0  # it is to outlive this process, which need not wait for it
+            return running
+        time.sleep(0.05)
+    server.kill()
+    raise CloudError(f"the embedded cloud did not answer within {_HEALTHY_WITHIN_S:.0f} s; see {state}/cloud.log.")
+
+
+def _is_healthy(running: CloudInfo) -> bool:
+    from kindling.localcloud.server import HEALTH_PATH
+
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{running.endpoint_url}{HEALTH_PATH}", timeout=5) as answer:
+            return bool(json.load(answer)["pid"] == running.pid)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def _last_line(state: Path) -> str:
+    lines = (state / "cloud.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing."

@@ -1,0 +1,17 @@
+"""CloudFormation resource types that moto lacks or makes only in part, made through the cloud's own API.
+
+`TYPES` is the list; cloudformation.py gives it to moto.
+"""
+
+from __future__ import annotations
+
+from kindling.localcloud.resources import compute, events, identity, messaging, storage
+from kindling.localcloud.resources.base import ResourceType
+
+TYPES: tuple[type[ResourceType], ...] = (
+    *storage.TYPES,
+    *identity.TYPES,
+    *messaging.TYPES,
+    *compute.TYPES,
+    *events.TYPES,
+)

@@ -1,0 +1,144 @@
+"""The embedded cloud's process: a moto server on the loopback interface, with the seams applied.
+
+It listens at once and answers its health check while moto's backends are still being imported; every other request
+waits until the seams are in place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from kindling.localcloud.cloud import LOOPBACK, Cloud
+from kindling.localcloud.journal import write_atomically
+
+HEALTH_PATH = "/_kindling/health"
+
+# In the order in which they are applied: each is a module with install(cloud).
+SEAMS = (
+    "kindling.localcloud.identity",
+    "kindling.localcloud.functions",
+    "kindling.localcloud.stepfunctions",
+    "kindling.localcloud.cloudformation",
+    "kindling.localcloud.sagemaker",
+)
+
+_WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Application:
+    """moto's WSGI application behind a door that opens when the seams are in place."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._moto: _WSGI | None = None
+        self._opened = threading.Event()
+
+    def open(self) -> None:
+        """Import moto, apply the seams, and let the waiting requests through."""
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        for seam in SEAMS:
+            import_module(seam).install(self._cloud)
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._opened.set()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == HEALTH_PATH:
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps({"pid": os.getpid(), "seams": self._opened.is_set()}).encode()]
+        self._opened.wait()
+        assert self._moto is not None
+        return self._moto(environ, start_response)
+
+
+def listen(cloud: Cloud, application: Application) -> BaseWSGIServer:
+    """A server for the application, bound to the cloud's port on the loopback interface."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((LOOPBACK, cloud.port))
+    listener.listen(128)
+    listener.set_inheritable(False)
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server(
+        LOOPBACK, cloud.port, application, threaded=True, request_handler=MotoRequestHandler, fd=listener.fileno()
+    )
+    listener.detach()
+    return server
+
+
+def serve(cloud: Cloud) -> None:
+    """Run the embedded cloud in this process until SIGTERM or SIGINT."""
+    set_environment(cloud)
+    application = Application(cloud)
+    server = listen(cloud, application)
+    threading.Thread(target=_open_or_exit, args=(application,), name="seams", daemon=True).start()
+    ending = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ending.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
+    _announce(cloud)
+    ending.wait()
+    cloud.processes.end_all()
+    (cloud.state / "cloud.json").unlink(missing_ok=True)
+    sys.stdout.flush()
+    os._exit(0)  # threads that wait for a request or for a job must not hold up the end
+
+
+def set_environment(cloud: Cloud) -> None:
+    """Point this process's own AWS calls, and moto's, at the cloud itself."""
+    os.environ.update(cloud.client_environment)
+    os.environ["MOTO_PORT"] = str(cloud.port)
+    os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+
+def _announce(cloud: Cloud) -> None:
+    from kindling.localcloud.lifecycle import VERSION
+
+    started = psutil.Process().create_time()
+    record = {"pid": os.getpid(), "port": cloud.port, "started_at": started, "version": VERSION}
+    write_atomically(cloud.state / "cloud.json", json.dumps(record))
+
+
+def _open_or_exit(application: Application) -> None:
+    try:
+        application.open()
+    except Exception:  # noqa: BLE001  a cloud without its seams must not answer
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def main() -> None:
+    """Command line: --port P --state DIR."""
+    parser = argparse.ArgumentParser(prog="kindling.localcloud.server", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    serve(Cloud(state=arguments.state.resolve(), port=arguments.port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Step Functions: executions really run, are written to the journal, and can be stopped.
+
+moto has an interpreter of state machines, off by default and with a backend of its own. Mended here: what
+CloudFormation makes is visible to it, its tasks call this cloud, SageMaker's integrations exist
+(stepfunctions_sagemaker.py), results are plain JSON, StopExecution keeps its error and cause, and the history can be
+read backwards and in pages.
+"""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.journal import Journal
+from kindling.localcloud.plain_json import with_iso_dates
+from kindling.localcloud.seams import replace
+
+_TASK_TIMEOUT_S = 24 * 3600
+_SERVICE_NAMES_IN_ERRORS = {
+    "sagemaker": "SageMaker",
+    "sagemakerruntime": "SageMakerRuntime",
+    "s3": "S3",
+    "sns": "Sns",
+    "ssm": "Ssm",
+    "lambda": "Lambda",
+    "cloudwatch": "CloudWatch",
+    "ecr": "Ecr",
+}
+
+
+def install(cloud: Cloud) -> None:
+    """Apply every change; tasks call `cloud.endpoint_url`, executions are written to `cloud.journal`."""
+    from moto.core.config import default_user_config
+    from moto.stepfunctions import models
+    from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+    default_user_config["stepfunctions"]["execute_state_machine"] = True
+    replace(models, "stepfunctions_backends", stepfunctions_parser_backends)
+    from kindling.localcloud import stepfunctions_sagemaker
+
+    _call_this_cloud(cloud)
+    stepfunctions_sagemaker.install(cloud)
+    _answer_in_plain_json()
+    _keep_journal(cloud.journal)
+    _name_executions()
+    _stop_at_once()
+    _page_history()
+
+
+def _call_this_cloud(cloud: Cloud) -> None:
+    """Give the interpreter's tasks clients of this cloud; moto's own go through `localhost` and are not thread-safe."""
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_factory
+    from moto.stepfunctions.parser.asl.utils import boto_client
+
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=cloud.region)
+
+    @cache
+    def client(region: str, service: str) -> Any:
+        return session.client(
+            service,
+            region_name=region,
+            endpoint_url=cloud.endpoint_url,
+            config=Config(
+                parameter_validation=False,
+                retries={"total_max_attempts": 1},
+                read_timeout=_TASK_TIMEOUT_S,
+                max_pool_connections=32,
+            ),
+        )
+
+    def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001
+        return client(region, service)
+
+    assert state_task_service_factory  # importing it imports every module that has taken the name
+    moto_s_own = boto_client.boto_client_for
+    for name, module in list(sys.modules.items()):
+        if name.startswith("moto.stepfunctions") and getattr(module, "boto_client_for", None) is moto_s_own:
+            replace(module, "boto_client_for", boto_client_for)
+
+
+def _answer_in_plain_json() -> None:
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk as sdk
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import (
+        StateTaskService,
+    )
+
+    sdk._SERVICE_ERROR_NAMES.update(_SERVICE_NAMES_IN_ERRORS)
+    StateTaskService._SERVICE_NAME_SFN_TO_BOTO_OVERRIDES["sagemakerruntime"] = "sagemaker-runtime"
+
+    def evaluate(self: Any, env: Any, *rest: Any, **named: Any) -> None:
+        original(self, env, *rest, **named)
+        env.stack.append(with_iso_dates(env.stack.pop()))
+
+    original = replace(sdk.StateTaskServiceAwsSdk, "_eval_service_task", evaluate)
+
+
+def _keep_journal(journal: Journal) -> None:
+    """Write an execution down when it starts, enters a state, and ends."""
+    from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
+    from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
+    from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+
+    def start(self: Any) -> None:
+        journal.write("executions", self.exec_arn, _record(self, status="RUNNING"))
+        begin(self)
+
+    def environment(self: Any) -> Any:
+        env = make_environment(self)
+        env.event_manager.execution_arn = self._evaluation_details.execution_details.arn
+        return env
+
+    def publish(self: Any, event_id: int, source_event_id: int, event_type: str, **details: Any) -> None:
+        publish_event(self, event_id=event_id, source_event_id=source_event_id, event_type=event_type, **details)
+        entered = ((details.get("event_details") or {}).get("stateEnteredEventDetails") or {}).get("name")
+        arn = getattr(self, "execution_arn", None)
+        if entered and arn:
+            journal.update("executions", arn, state=entered)
+
+    def terminated(self: Any) -> None:
+        if self.execution.exec_status != "ABORTED":
+            end(self)
+        state = (journal.read("executions", self.execution.exec_arn) or {}).get("state")
+        journal.write("executions", self.execution.exec_arn, _record(self.execution, state=state))
+
+    begin = replace(Execution, "start", start)
+    make_environment = replace(ExecutionWorker, "_get_evaluation_environment", environment)
+    publish_event = replace(EventManager, "_publish_history_event", publish)
+    end = replace(BaseExecutionWorkerCommunication, "terminated", terminated)
+
+
+def _record(execution: Any, *, status: str | None = None, state: str | None = None) -> dict[str, Any]:
+    return {
+        "name": execution.name,
+        "arn": execution.exec_arn,
+        "machine": execution.state_machine.name,
+        "machine_arn": execution.state_machine.arn,
+        "status": status or str(execution.status),
+        "state": state,
+        "started": execution.start_date,
+        "stopped": execution.stop_date,
+        "error": execution.error,
+        "cause": execution.cause,
+        "input": execution.input_data,
+        "output": execution.output,
+    }
+
+
+def _name_executions() -> None:
+    """Give an execution that was started without a name one, as the service does, and check one that has."""
+    from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+
+    def start(self: Any, state_machine_arn: str, name: str | None = None, execution_input: Any = None) -> Any:
+        if name:
+            self._validate_name(name)
+        return begin(self, state_machine_arn, name or str(uuid.uuid4()), execution_input)
+
+    begin = replace(StepFunctionsParserBackend, "start_execution", start)
+
+
+def _stop_at_once() -> None:
+    """StopExecution answers ABORTED at once, with the caller's error and cause; the task in hand is told to end."""
+    from moto.core.responses import ActionResult
+    from moto.stepfunctions.responses import StepFunctionResponse
+
+    def stop_execution(self: Any) -> Any:
+        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+        if execution.status != "RUNNING":
+            return ActionResult({"stopDate": execution.stop_date})
+        error, cause = self._get_param("error"), self._get_param("cause")
+        stopped = datetime.now(UTC)
+        if execution.exec_worker.env is not None:
+            execution.stop(stop_date=stopped, error=error, cause=cause)
+        execution.stop_date, execution.error, execution.cause = stopped, error, cause
+        execution.exec_status = type(execution.exec_status).ABORTED
+        execution._get_start_execution_worker_comm().terminated()
+        return ActionResult({"stopDate": stopped})
+
+    replace(StepFunctionResponse, "stop_execution", stop_execution)
+
+
+def _page_history() -> None:
+    """GetExecutionHistory with reverseOrder, maxResults and nextToken, which moto leaves out."""
+    from moto.core.responses import ActionResult
+    from moto.stepfunctions.responses import StepFunctionResponse
+
+    def get_execution_history(self: Any) -> Any:
+        history = self.stepfunction_backend.get_execution_history(self._get_param("executionArn"))
+        events = list(reversed(history["events"])) if self._get_param("reverseOrder") else history["events"]
+        begin = int(self._get_param("nextToken") or 0)
+        end = begin + int(self._get_param("maxResults") or 1000)
+        page = {"events": events[begin:end]}
+        return ActionResult(page | ({"nextToken": str(end)} if end < len(events) else {}))
+
+    replace(StepFunctionResponse, "get_execution_history", get_execution_history)
