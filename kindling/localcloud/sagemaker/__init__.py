@@ -1,0 +1,21 @@
+"""SageMaker that really runs: training jobs, models, endpoints and invocations. The rest of SageMaker is moto's."""
+
+from __future__ import annotations
+
+from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.sagemaker.limits import Limits
+from kindling.localcloud.sagemaker.runner import ProcessRunner, Runner
+from kindling.localcloud.sagemaker.seam import take_over
+from kindling.localcloud.sagemaker.service import Service
+
+__all__ = ["Limits", "install"]
+
+
+def install(cloud: Cloud, *, runner: Runner | None = None, limits: Limits | None = None) -> None:
+    """Answer SageMaker's requests to the moto server of this process, in place of moto's own SageMaker.
+
+    Args:
+        runner: how containers run; by default as processes of this machine.
+        limits: how long it waits; by default as long as the service.
+    """
+    take_over(Service(cloud, runner or ProcessRunner(cloud.processes, cloud.images), limits or Limits()))

@@ -1,0 +1,150 @@
+"""CreateEndpointConfig, DescribeEndpointConfig, DeleteEndpointConfig and ListEndpointConfigs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.sagemaker.errors import InvalidRequestError
+from kindling.localcloud.sagemaker.listing import answer, page
+from kindling.localcloud.sagemaker.models import Model
+from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
+from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
+
+_VARIANT: Supported = {
+    "VariantName": None,
+    "ModelName": None,
+    "InitialInstanceCount": None,
+    "InstanceType": None,
+    "InitialVariantWeight": None,
+    "VolumeSizeInGB": None,
+    "ModelDataDownloadTimeoutInSeconds": None,
+    "ContainerStartupHealthCheckTimeoutInSeconds": None,
+}
+# Encryption, network isolation and the VPC change nothing here: an instance is a process of this machine.
+_SUPPORTED: Supported = {
+    "EndpointConfigName": None,
+    "ProductionVariants": _VARIANT,
+    "Tags": None,
+    "KmsKeyId": None,
+    "ExecutionRoleArn": None,
+    "VpcConfig": None,
+    "EnableNetworkIsolation": None,
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One production variant: a model on a number of instances, and its share of the requests."""
+
+    name: str
+    model: Model
+    instances: int
+    weight: float
+    startup_s: float | None
+
+
+class EndpointConfig:
+    """What an endpoint serves."""
+
+    status = ""
+
+    def __init__(self, request: dict[str, Any], arn: str) -> None:
+        self.request = request
+        self.arn = arn
+        self.name: str = request["EndpointConfigName"]
+        self.tags = tags_of(request)
+        self.creation_time = self.last_modified_time = datetime.now(UTC)
+
+    def variants(self, models: Resources[Model]) -> list[Variant]:
+        """The variants with their models.
+
+        Raises:
+            InvalidRequestError: a model does not exist (any more).
+        """
+        return [
+            Variant(
+                name=variant["VariantName"],
+                model=models.get(variant["ModelName"]),
+                instances=variant["InitialInstanceCount"],
+                weight=variant.get("InitialVariantWeight", 1.0),
+                startup_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds"),
+            )
+            for variant in self.request["ProductionVariants"]
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        """What DescribeEndpointConfig answers."""
+        shown = {name: value for name, value in self.request.items() if name != "Tags"}
+        variants = [{"InitialVariantWeight": 1.0, **variant} for variant in shown["ProductionVariants"]]
+        return {
+            **shown,
+            "ProductionVariants": variants,
+            "EndpointConfigArn": self.arn,
+            "CreationTime": self.creation_time,
+        }
+
+
+class EndpointConfigs:
+    """The endpoint configurations of one cloud. `user_of` names the endpoint that serves, or will serve, one."""
+
+    def __init__(self, cloud: Cloud, models: Resources[Model], user_of: Callable[[str], str | None]) -> None:
+        self.resources: Resources[EndpointConfig] = Resources(cloud, "endpoint-config", "endpoint configuration")
+        self._models = models
+        self._user_of = user_of
+
+    def operations(self) -> Mapping[str, Operation]:
+        """The operations by name."""
+        return {
+            "CreateEndpointConfig": self.create,
+            "DescribeEndpointConfig": lambda request: self.resources.get(request["EndpointConfigName"]).describe(),
+            "DeleteEndpointConfig": self.delete,
+            "ListEndpointConfigs": self.list,
+        }
+
+    def create(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Check a configuration and keep it."""
+        refuse_unsupported(request, _SUPPORTED)
+        for variant in request["ProductionVariants"]:
+            where = f"production variant {variant['VariantName']}: "
+            for name in ("ModelName", "InstanceType", "InitialInstanceCount"):
+                if name not in variant:
+                    raise InvalidRequestError(f"{where}{name} is required.")
+            if variant["InitialInstanceCount"] < 1:
+                raise InvalidRequestError(f"{where}InitialInstanceCount must be at least 1.")
+        names = [variant["VariantName"] for variant in request["ProductionVariants"]]
+        if len(set(names)) < len(names):
+            raise InvalidRequestError("the names of production variants must differ.")
+        config = EndpointConfig(request, self.resources.arn(request["EndpointConfigName"]))
+        config.variants(self._models)
+        with self.resources.lock:
+            self.resources.refuse_duplicate(config.name)
+            self.resources.add(config)
+        return {"EndpointConfigArn": config.arn}
+
+    def delete(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Forget a configuration that no endpoint uses."""
+        config = self.resources.get(request["EndpointConfigName"])
+        user = self._user_of(config.name)
+        if user is not None:
+            raise InvalidRequestError(
+                f'Cannot delete endpoint configuration "{config.arn}" while endpoint "{user}" uses it.'
+            )
+        self.resources.remove(config.name)
+        return {}
+
+    def list(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A page of configurations."""
+        configs, token = page(self.resources.all(), request, "Descending")
+        summaries = [
+            {
+                "EndpointConfigName": config.name,
+                "EndpointConfigArn": config.arn,
+                "CreationTime": config.creation_time,
+            }
+            for config in configs
+        ]
+        return answer("EndpointConfigs", summaries, token)

@@ -1,0 +1,134 @@
+"""The hosts of one training job: started together, watched without polling, ended together."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kindling.localcloud.sagemaker.channels import Channel
+from kindling.localcloud.sagemaker.logs import OutputReader
+from kindling.localcloud.sagemaker.runner import Container
+
+STOP = "stop"
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host: its name, its rank, and the folder that stands for its /opt/ml."""
+
+    name: str
+    base: Path
+
+    @property
+    def model(self) -> Path:
+        """What becomes model.tar.gz."""
+        return self.base / "model"
+
+    @property
+    def output_data(self) -> Path:
+        """What becomes output.tar.gz."""
+        return self.base / "output" / "data"
+
+    @property
+    def failure(self) -> str:
+        """What the container says about its failure; empty when it says nothing."""
+        path = self.base / "output" / "failure"
+        return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+
+    def prepare(self, request: dict[str, Any], hosts: Sequence[Host], channels: Sequence[Channel], nic: str) -> None:
+        """Make the folders and write the configuration files of the container contract."""
+        config = self.base / "input" / "config"
+        for folder in (config, self.base / "input" / "data", self.model, self.output_data, self.base / "checkpoints"):
+            folder.mkdir(parents=True, exist_ok=True)
+        instance_type = request["ResourceConfig"]["InstanceType"]
+        names = [host.name for host in hosts]
+        group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": names}
+        files = {
+            "hyperparameters": request.get("HyperParameters", {}),
+            "inputdataconfig": {channel.name: channel.as_config() for channel in channels},
+            "resourceconfig": {
+                "current_host": self.name,
+                "current_instance_type": instance_type,
+                "current_group_name": group["instance_group_name"],
+                "hosts": names,
+                "instance_groups": [group],
+                "network_interface_name": nic,
+            },
+        }
+        for name, content in files.items():
+            (config / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why the hosts are no longer to run: all are done, one failed, they were stopped, or their time is over."""
+
+    why: str
+    host: Host | None = None
+    code: int = 0
+    last_line: str = ""
+
+
+class RunningHosts:
+    """Containers, one for each host. Ends of containers and the request to stop arrive in one queue."""
+
+    def __init__(self, events: queue.SimpleQueue[object]) -> None:
+        self._events = events
+        self._running: dict[Host, tuple[Container, OutputReader]] = {}
+
+    def add(self, host: Host, container: Container, output: OutputReader) -> None:
+        """Watch a container that was started."""
+        self._running[host] = (container, output)
+
+        def watch() -> None:
+            code = container.wait()
+            output.finish()
+            self._events.put((host, code))
+
+        threading.Thread(target=watch, name=f"{host.name} end", daemon=True).start()
+
+    def attend(self, deadline: float) -> Ended:
+        """Wait until every host is done, one fails, a stop is asked for, or the monotonic clock reaches `deadline`."""
+        while self._running:
+            try:
+                event = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                return Ended("overtime")
+            if event == STOP:
+                return Ended("stopped")
+            host, code = self._take(event)
+            if code != 0:
+                return Ended("failed", host, code, self._last_line)
+        return Ended("completed")
+
+    def end(self, grace_s: float) -> None:
+        """End the hosts that still run: SIGTERM, and SIGKILL after `grace_s` seconds."""
+        for container, _ in self._running.values():
+            container.terminate()
+        deadline = time.monotonic() + grace_s
+        while self._running:
+            try:
+                event = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if event != STOP:
+                self._take(event)
+        for container, _ in self._running.values():
+            container.kill()
+        while self._running:
+            event = self._events.get()
+            if event != STOP:
+                self._take(event)
+
+    def _take(self, event: object) -> tuple[Host, int]:
+        assert isinstance(event, tuple)
+        host, code = event
+        _, output = self._running.pop(host)
+        self._last_line = output.stream.last_line
+        return host, code

@@ -1,0 +1,144 @@
+"""CreateModel, DescribeModel, DeleteModel and ListModels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError
+from kindling.localcloud.sagemaker.listing import answer, page
+from kindling.localcloud.sagemaker.objects import Address, Objects
+from kindling.localcloud.sagemaker.resources import Operation, Resources, require_role, tags_of
+from kindling.localcloud.sagemaker.runner import Runner
+from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+
+_CONTAINER: Supported = {
+    "ContainerHostname": None,
+    "Image": None,
+    "Mode": None,
+    "ModelDataUrl": None,
+    "ModelDataSource": {"S3DataSource": {"S3Uri": None, "S3DataType": None, "CompressionType": None}},
+    "Environment": None,
+}
+# Network isolation and the VPC change nothing here: a container is a process of this machine.
+_SUPPORTED: Supported = {
+    "ModelName": None,
+    "PrimaryContainer": _CONTAINER,
+    "Containers": _CONTAINER,
+    "ExecutionRoleArn": None,
+    "Tags": None,
+    "VpcConfig": None,
+    "EnableNetworkIsolation": None,
+}
+
+
+class Model:
+    """An image, a model.tar.gz and the environment to serve it with."""
+
+    status = ""
+
+    def __init__(self, request: dict[str, Any], arn: str) -> None:
+        self.request = request
+        self.arn = arn
+        self.name: str = request["ModelName"]
+        self.tags = tags_of(request)
+        self.creation_time = self.last_modified_time = datetime.now(UTC)
+        self.container: dict[str, Any] = container_of(request)
+        self.image: str = self.container["Image"]
+        self.environment: dict[str, str] = self.container.get("Environment", {})
+
+    @property
+    def data(self) -> Address | None:
+        """Where model.tar.gz is; None when the image holds the model."""
+        url = self.container.get("ModelDataUrl")
+        source = self.container.get("ModelDataSource", {}).get("S3DataSource")
+        url = url or (source and source["S3Uri"])
+        return Address.parse(url) if url else None
+
+    def describe(self) -> dict[str, Any]:
+        """What DescribeModel answers."""
+        shown = {name: value for name, value in self.request.items() if name != "Tags"}
+        isolated = self.request.get("EnableNetworkIsolation", False)
+        return {
+            **shown,
+            "ModelArn": self.arn,
+            "CreationTime": self.creation_time,
+            "EnableNetworkIsolation": isolated,
+        }
+
+
+class Models:
+    """The models of one cloud."""
+
+    def __init__(self, cloud: Cloud, runner: Runner, objects: Objects) -> None:
+        self.resources: Resources[Model] = Resources(cloud, "model", "model")
+        self._cloud, self._runner, self._objects = cloud, runner, objects
+
+    def operations(self) -> Mapping[str, Operation]:
+        """The operations by name."""
+        return {
+            "CreateModel": self.create,
+            "DescribeModel": lambda request: self.resources.get(request["ModelName"]).describe(),
+            "DeleteModel": self.delete,
+            "ListModels": self.list,
+        }
+
+    def create(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Check a model and keep it."""
+        refuse_unsupported(request, _SUPPORTED)
+        container = container_of(request)
+        if not container.get("Image"):
+            raise InvalidRequestError("PrimaryContainer.Image is required.")
+        require("PrimaryContainer.Mode", container.get("Mode"), "SingleModel")
+        if source := container.get("ModelDataSource", {}).get("S3DataSource"):
+            require("ModelDataSource.S3DataSource.S3DataType", source["S3DataType"], "S3Object")
+            require("ModelDataSource.S3DataSource.CompressionType", source["CompressionType"], "Gzip")
+        if role := request.get("ExecutionRoleArn"):
+            require_role(self._cloud, role)
+        else:
+            raise InvalidRequestError("ExecutionRoleArn is required.")
+        self._runner.check(container["Image"])
+        model = Model(request, self.resources.arn(request["ModelName"]))
+        self._check_data(model)
+        with self.resources.lock:
+            self.resources.refuse_duplicate(model.name)
+            self.resources.add(model)
+        return {"ModelArn": model.arn}
+
+    def delete(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Forget a model; an endpoint that serves it goes on."""
+        self.resources.remove(self.resources.get(request["ModelName"]).name)
+        return {}
+
+    def list(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A page of models."""
+        models, token = page(self.resources.all(), request, "Descending")
+        summaries = [
+            {"ModelName": model.name, "ModelArn": model.arn, "CreationTime": model.creation_time} for model in models
+        ]
+        return answer("Models", summaries, token)
+
+    def _check_data(self, model: Model) -> None:
+        try:
+            address = model.data
+        except DataError as error:
+            raise InvalidRequestError(f"PrimaryContainer.ModelDataUrl: {error}") from None
+        if address is not None and not self._objects.exists(address):
+            raise InvalidRequestError(f"Could not find model data at {address}.")
+
+
+def container_of(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The one container of a model.
+
+    Raises:
+        InvalidRequestError: there is none, or more than one.
+    """
+    containers = [request["PrimaryContainer"]] if "PrimaryContainer" in request else []
+    containers += request.get("Containers", [])
+    if not containers:
+        raise InvalidRequestError("PrimaryContainer is required.")
+    if len(containers) > 1:
+        raise InvalidRequestError("a model of several containers is not implemented by the embedded cloud.")
+    return dict(containers[0])

@@ -1,0 +1,104 @@
+"""The named resources of one kind, and what every kind has in common: ARNs, tags, the role that must exist."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from moto.core.exceptions import ServiceException
+from moto.iam.models import iam_backends
+
+from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.sagemaker.errors import InvalidRequestError
+
+Operation = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Tagged(Protocol):
+    """What has a name, an ARN and tags."""
+
+    name: str
+    arn: str
+    tags: dict[str, str]
+
+
+T = TypeVar("T", bound=Tagged)
+
+
+class Resources(Generic[T]):
+    """The resources of one kind, by name. The lock is held over a check and the change that rests on it."""
+
+    def __init__(self, cloud: Cloud, kind: str, title: str) -> None:
+        self.lock = threading.RLock()
+        self._title = title
+        self._prefix = f"arn:aws:sagemaker:{cloud.region}:{cloud.account_id}:{kind}/"
+        self._items: dict[str, T] = {}
+
+    def arn(self, name: str) -> str:
+        """The ARN that a resource of this name has; the service writes names in lower case there."""
+        return self._prefix + name.lower()
+
+    def find(self, name: str) -> T | None:
+        """The resource of this name, or None."""
+        with self.lock:
+            return self._items.get(name)
+
+    def get(self, name: str) -> T:
+        """The resource of this name.
+
+        Raises:
+            InvalidRequestError: there is none.
+        """
+        found = self.find(name)
+        if found is None:
+            raise InvalidRequestError(f'Could not find {self._title} "{self.arn(name)}".')
+        return found
+
+    def refuse_duplicate(self, name: str) -> None:
+        """Raise InvalidRequestError when the name is taken."""
+        if self.find(name) is not None:
+            raise InvalidRequestError(f'Cannot create already existing {self._title} "{self.arn(name)}".')
+
+    def add(self, item: T) -> None:
+        """Keep a new resource."""
+        with self.lock:
+            self._items[item.name] = item
+
+    def remove(self, name: str) -> None:
+        """Forget a resource."""
+        with self.lock:
+            self._items.pop(name, None)
+
+    def all(self) -> list[T]:
+        """Every resource."""
+        with self.lock:
+            return list(self._items.values())
+
+    def with_arn(self, arn: str) -> T | None:
+        """The resource of this ARN, or None."""
+        return next((item for item in self.all() if item.arn.lower() == arn.lower()), None)
+
+
+def tags_of(request: Mapping[str, Any]) -> dict[str, str]:
+    """The tags of a request, by key."""
+    return {tag["Key"]: tag["Value"] for tag in request.get("Tags") or []}
+
+
+def require_role(cloud: Cloud, arn: str) -> None:
+    """Refuse a role that SageMaker could not assume.
+
+    Raises:
+        InvalidRequestError: it does not exist, or its trust policy does not name SageMaker.
+    """
+    try:
+        role = iam_backends[cloud.account_id]["aws"].get_role_by_arn(arn)
+        trusted = "sagemaker.amazonaws.com" in json.dumps(role.assume_role_policy_document)
+    except ServiceException:
+        trusted = False
+    if not trusted:
+        raise InvalidRequestError(
+            f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
+            f"'sagemaker.amazonaws.com' to assume the role."
+        )

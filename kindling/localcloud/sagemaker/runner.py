@@ -1,0 +1,163 @@
+"""How a container runs. The `process` runner needs no Docker: an algorithm runs in its own virtual environment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Literal, Protocol
+
+from containers.catalogue import algorithms
+from kindling.environments import EnvironmentNotMadeError, python_of
+from kindling.localcloud.cloud import LOOPBACK
+from kindling.localcloud.images import Images, UnknownImageError
+from kindling.localcloud.processes import Processes
+from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError
+
+# What a process needs of this machine to run at all; everything else of a container's environment is the job's.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A container to be started. `base` is the folder that stands for /opt/ml."""
+
+    name: str
+    image: str
+    command: Literal["train", "serve"]
+    base: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Container(Protocol):
+    """A container that was started."""
+
+    @property
+    def output(self) -> IO[bytes]:
+        """What it writes to standard output and standard error."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it serves: host and port."""
+
+    def wait(self) -> int:
+        """Its exit code, as soon as it ends; 128 + n when signal n ended it."""
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+
+    def kill(self) -> None:
+        """End it and all it started (SIGKILL)."""
+
+
+class Runner(Protocol):
+    """Starts containers."""
+
+    @property
+    def network_interface(self) -> str:
+        """The interface over which the hosts of a job talk."""
+
+    def check(self, image: str) -> None:
+        """Refuse an image that cannot be run, with an InvalidRequestError."""
+
+    def rendezvous(self, hosts: int) -> dict[str, str]:
+        """Environment variables by which the hosts of one job find each other where no DNS knows their names."""
+
+    def start(self, wanted: Start) -> Container:
+        """Start a container; DataError when it cannot be started."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What runs an algorithm: a command to which `train` or `serve` is added."""
+
+    command: tuple[str, ...]
+
+
+def program_of(algorithm: str) -> Program:
+    """The program of an algorithm of this house, in its own virtual environment."""
+    return Program((str(python_of(algorithm)), "-m", algorithms()[algorithm].package))
+
+
+class ProcessRunner:
+    """Runs a container as a process of this machine, with a folder of its own in place of /opt/ml."""
+
+    network_interface = "lo"
+
+    def __init__(self, processes: Processes, images: Images, programs: Callable[[str], Program] = program_of) -> None:
+        self._processes = processes
+        self._images = images
+        self._programs = programs
+
+    def check(self, image: str) -> None:
+        try:
+            self._programs(self._images.algorithm_of(image))
+        except (UnknownImageError, EnvironmentNotMadeError) as error:
+            raise InvalidRequestError(str(error)) from None
+
+    def rendezvous(self, hosts: int) -> dict[str, str]:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        # Hosts of a job share this machine, so each is told its part of the cores.
+        share = str(max(1, cores // hosts))
+        return {
+            "MASTER_ADDR": LOOPBACK,
+            "MASTER_PORT": str(free_port()),
+            "KINDLING_CPUS_PER_HOST": share,
+            "OMP_NUM_THREADS": share,
+        }
+
+    def start(self, wanted: Start) -> Container:
+        port = free_port() if wanted.command == "serve" else 0
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        environment |= {"PYTHONUNBUFFERED": "1", **wanted.environment, "SAGEMAKER_BASE_DIR": str(wanted.base)}
+        if port:
+            environment["SAGEMAKER_BIND_TO_PORT"] = str(port)
+        try:
+            program = self._programs(self._images.algorithm_of(wanted.image))
+            process = self._processes.start(
+                [*program.command, wanted.command],
+                name=wanted.name,
+                env=environment,
+                cwd=wanted.base,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+        except (LookupError, OSError, RuntimeError) as error:
+            raise DataError(f"{wanted.name} could not be started: {error}") from error
+        return _Process(process, (LOOPBACK, port))
+
+
+class _Process:
+    def __init__(self, process: subprocess.Popen[bytes], address: tuple[str, int]) -> None:
+        assert process.stdout is not None
+        self.output: IO[bytes] = process.stdout
+        self.address = address
+        self._process = process
+
+    def wait(self) -> int:
+        code = self._process.wait()
+        self._end_group()  # what it left running would hold its output open
+        return code if code >= 0 else 128 - code
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        if self._process.returncode is None:
+            self._end_group()
+
+    def _end_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,156 @@
+"""A training job as DescribeTrainingJob shows it, and as the journal keeps it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from kindling.localcloud.journal import Journal
+
+IN_PROGRESS, STOPPING = "InProgress", "Stopping"
+FINAL = ("Completed", "Failed", "Stopped")
+
+_REASON_LENGTH = 1024
+_MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Stopping": "Stopping the training job",
+    "Completed": "Training job completed",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "Failed": "Training job failed",
+}
+# Members of the request that the description repeats as they came.
+_REPEATED = (
+    "HyperParameters",
+    "AlgorithmSpecification",
+    "RoleArn",
+    "InputDataConfig",
+    "OutputDataConfig",
+    "ResourceConfig",
+    "VpcConfig",
+    "StoppingCondition",
+    "DebugHookConfig",
+    "ProfilerConfig",
+    "Environment",
+)
+
+
+class TrainingJob:
+    """One training job: what was asked for, and how far it is. Every change is also written to the journal."""
+
+    def __init__(self, request: Mapping[str, Any], arn: str, journal: Journal) -> None:
+        self.request = request
+        self.arn = arn
+        self.name: str = request["TrainingJobName"]
+        self.tags: dict[str, str] = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+        self.status = IN_PROGRESS
+        self.secondary_status = "Starting"
+        self.failure_reason: str | None = None
+        self.creation_time = self.last_modified_time = datetime.now(UTC)
+        self.training_start_time: datetime | None = None
+        self.training_end_time: datetime | None = None
+        self.artifacts: str | None = None
+        self.metrics: list[dict[str, Any]] = []
+        self._transitions: list[dict[str, Any]] = []
+        self._journal = journal
+        self._lock = threading.RLock()
+        self.enter("Starting")
+
+    def enter(self, secondary_status: str) -> None:
+        """Go on to a secondary status. A job that is being stopped keeps saying so."""
+        with self._lock:
+            now = datetime.now(UTC)
+            if self._transitions:
+                self._transitions[-1]["EndTime"] = now
+            message = _MESSAGES[secondary_status]
+            self._transitions.append({"Status": secondary_status, "StartTime": now, "StatusMessage": message})
+            self.secondary_status = secondary_status
+            if secondary_status == "Downloading":
+                self.training_start_time = now
+            self._changed(now)
+
+    def stop(self) -> bool:
+        """Mark the job as Stopping; False when it has ended already."""
+        with self._lock:
+            if self.status in FINAL:
+                return False
+            if self.status != STOPPING:
+                self.status = STOPPING
+                self.enter("Stopping")
+            return True
+
+    def finish(self, status: str, secondary_status: str, reason: str | None = None) -> None:
+        """End the job."""
+        with self._lock:
+            self.failure_reason = reason[:_REASON_LENGTH] if reason else None
+            self.training_end_time = datetime.now(UTC)
+            self.status = status
+            self.enter(secondary_status)
+            self._transitions[-1]["EndTime"] = self.training_end_time
+
+    @property
+    def training_seconds(self) -> int | None:
+        """Whole seconds between the start of the download and the end, None while it runs."""
+        if self.training_start_time is None or self.training_end_time is None:
+            return None
+        return max(1, round((self.training_end_time - self.training_start_time).total_seconds()))
+
+    def describe(self) -> dict[str, Any]:
+        """What DescribeTrainingJob answers."""
+        with self._lock:
+            description: dict[str, Any] = {
+                "TrainingJobName": self.name,
+                "TrainingJobArn": self.arn,
+                "ModelArtifacts": {"S3ModelArtifacts": self.artifacts} if self.artifacts else None,
+                "TrainingJobStatus": self.status,
+                "SecondaryStatus": self.secondary_status,
+                "FailureReason": self.failure_reason,
+                **{name: self.request.get(name) for name in _REPEATED},
+                "CreationTime": self.creation_time,
+                "TrainingStartTime": self.training_start_time,
+                "TrainingEndTime": self.training_end_time,
+                "LastModifiedTime": self.last_modified_time,
+                "SecondaryStatusTransitions": [dict(transition) for transition in self._transitions],
+                "FinalMetricDataList": list(self.metrics) or None,
+                "EnableNetworkIsolation": self.request.get("EnableNetworkIsolation", False),
+                "EnableInterContainerTrafficEncryption": self.request.get(
+                    "EnableInterContainerTrafficEncryption", False
+                ),
+                "EnableManagedSpotTraining": self.request.get("EnableManagedSpotTraining", False),
+                "TrainingTimeInSeconds": self.training_seconds,
+                "BillableTimeInSeconds": self.training_seconds,
+            }
+            return {name: value for name, value in description.items() if value is not None}
+
+    def summary(self) -> dict[str, Any]:
+        """The job's element of ListTrainingJobs."""
+        with self._lock:
+            summary = {
+                "TrainingJobName": self.name,
+                "TrainingJobArn": self.arn,
+                "CreationTime": self.creation_time,
+                "TrainingEndTime": self.training_end_time,
+                "LastModifiedTime": self.last_modified_time,
+                "TrainingJobStatus": self.status,
+                "SecondaryStatus": self.secondary_status,
+            }
+            return {name: value for name, value in summary.items() if value is not None}
+
+    def _changed(self, now: datetime) -> None:
+        self.last_modified_time = now
+        record = {
+            "name": self.name,
+            "status": self.status,
+            "secondary_status": self.secondary_status,
+            "image": self.request["AlgorithmSpecification"]["TrainingImage"],
+            "started": self.creation_time.isoformat(),
+            "stopped": self.training_end_time.isoformat() if self.training_end_time else None,
+            "cause": self.failure_reason,
+            "model": self.artifacts,
+        }
+        self._journal.write("training-jobs", self.name, record)

@@ -1,0 +1,193 @@
+"""One run of a training job, from its instances to its model.tar.gz, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moto.logs.models import LogsBackend
+
+from kindling.localcloud.sagemaker import archives
+from kindling.localcloud.sagemaker.channels import channels_of, download
+from kindling.localcloud.sagemaker.errors import DataError
+from kindling.localcloud.sagemaker.hosts import STOP, Ended, Host, RunningHosts
+from kindling.localcloud.sagemaker.limits import Limits
+from kindling.localcloud.sagemaker.logs import LogStream, OutputReader
+from kindling.localcloud.sagemaker.metrics import Metrics
+from kindling.localcloud.sagemaker.objects import Address, Objects
+from kindling.localcloud.sagemaker.runner import Runner, Start
+from kindling.localcloud.sagemaker.training_job import STOPPING, TrainingJob
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run needs of the cloud."""
+
+    folder: Path
+    runner: Runner
+    objects: Objects
+    logs: LogsBackend
+    limits: Limits
+
+
+class _StoppedError(Exception):
+    """A stop was asked for before the containers were started."""
+
+
+class TrainingRun:
+    """Runs a job. `start` returns at once; the job tells how far it is."""
+
+    def __init__(self, job: TrainingJob, metrics: Metrics, around: Surroundings) -> None:
+        self._job = job
+        self._metrics = metrics
+        self._around = around
+        self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._folder = around.folder / job.name
+        count = job.request["ResourceConfig"]["InstanceCount"]
+        self._hosts = [Host(f"algo-{rank}", self._folder / f"algo-{rank}") for rank in range(1, count + 1)]
+
+    def start(self) -> None:
+        """Begin."""
+        threading.Thread(target=self._run, name=self._job.name, daemon=True).start()
+
+    def stop(self) -> None:
+        """End the job early; what it has written by then is kept."""
+        self._events.put(STOP)
+
+    def _run(self) -> None:
+        job = self._job
+        try:
+            self._prepare()
+            self._download()
+            ended = self._train()
+            self._conclude(ended)
+        except _StoppedError:
+            job.finish("Stopped", "Stopped")
+        except DataError as error:
+            job.finish("Failed", "Failed", f"ClientError: {error}")
+        except Exception as error:  # whatever it is, the job must not stay InProgress for ever
+            _logger.exception("training job %s", job.name)
+            job.finish("Failed", "Failed", f"InternalServerError: the embedded cloud failed: {error!r}")
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _prepare(self) -> None:
+        request = self._job.request
+        output = Address.parse(request["OutputDataConfig"]["S3OutputPath"])
+        if not self._around.objects.has_bucket(output.bucket):
+            raise DataError(f"the bucket of OutputDataConfig.S3OutputPath={output} does not exist.")
+        channels = channels_of(request)
+        for host in self._hosts:
+            host.prepare(dict(request), self._hosts, channels, self._around.runner.network_interface)
+
+    def _download(self) -> None:
+        self._go_on()
+        self._job.enter("Downloading")
+        self._deadline = time.monotonic() + self._job.request["StoppingCondition"]["MaxRuntimeInSeconds"]
+        role = self._job.request["RoleArn"]
+        for channel in channels_of(self._job.request):
+            folders = [host.base / "input" / "data" / channel.name for host in self._hosts]
+            download(channel, self._around.objects, folders, role, self._go_on)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._job.status == STOPPING:
+            raise _StoppedError
+
+    def _train(self) -> Ended:
+        self._job.enter("Training")
+        running = RunningHosts(self._events)
+        try:
+            self._start_hosts(running)
+            ended = running.attend(self._deadline)
+        except DataError:
+            running.end(self._around.limits.peers_grace_s)
+            raise
+        if ended.why == "overtime":
+            self._job.stop()
+        asked = ended.why in ("stopped", "overtime")
+        running.end(self._around.limits.stop_grace_s if asked else self._around.limits.peers_grace_s)
+        return ended
+
+    def _start_hosts(self, running: RunningHosts) -> None:
+        request, runner = self._job.request, self._around.runner
+        environment = {
+            **runner.rendezvous(len(self._hosts)),
+            **request.get("Environment", {}),
+            "TRAINING_JOB_NAME": self._job.name,
+            "TRAINING_JOB_ARN": self._job.arn,
+        }
+        epoch = int(time.time())
+        for host in self._hosts:
+            wanted = Start(
+                name=f"{self._job.name}/{host.name}",
+                image=request["AlgorithmSpecification"]["TrainingImage"],
+                command="train",
+                base=host.base,
+                environment=environment,
+            )
+            container = runner.start(wanted)
+            stream = LogStream(
+                self._around.logs, LOG_GROUP, f"{self._job.name}/{host.name}-{epoch}", self._metrics.hear
+            )
+            running.add(host, container, OutputReader(container.output, stream))
+
+    def _conclude(self, ended: Ended) -> None:
+        job = self._job
+        job.metrics = self._metrics.final()
+        for host in self._hosts:
+            shutil.rmtree(host.base / "input", ignore_errors=True)  # makes room for the archives
+        job.enter("Uploading")
+        if ended.why == "failed":
+            self._upload([host.output_data for host in self._hosts], "output.tar.gz")
+            job.finish("Failed", "Failed", _failure_reason(ended))
+            return
+        self._upload([host.output_data for host in self._hosts], "output.tar.gz")
+        job.artifacts = self._upload([host.model for host in self._hosts], "model.tar.gz", even_if_empty=True)
+        if ended.why == "overtime":
+            job.finish("Stopped", "MaxRuntimeExceeded")
+        elif ended.why == "stopped" or job.status == STOPPING:
+            job.finish("Stopped", "Stopped")
+        else:
+            job.finish("Completed", "Completed")
+
+    def _upload(self, folders: Sequence[Path], name: str, *, even_if_empty: bool = False) -> str | None:
+        if archives.is_empty(folders) and not even_if_empty:
+            return None
+        config = self._job.request["OutputDataConfig"]
+        address = Address.parse(config["S3OutputPath"]).below(self._job.name, "output", name)
+        archive = self._folder / name
+        archives.pack(folders, archive)
+        self._around.objects.write(address, archive, config.get("KmsKeyId"))
+        archive.unlink()
+        return str(address)
+
+
+def _failure_reason(ended: Ended) -> str:
+    """As the service words it: the failing host's failure file, cut so that the exit code stays."""
+    assert ended.host is not None
+    text = ended.host.failure.removeprefix("AlgorithmError: ") or _silent_end(ended)
+    tail = f", exit code: {ended.code}"
+    head = "AlgorithmError: "
+    return head + text[: 1024 - len(head) - len(tail)] + tail
+
+
+def _silent_end(ended: Ended) -> str:
+    assert ended.host is not None
+    if ended.code > 128:
+        number = ended.code - 128
+        known = {known.value: known.name for known in signal.Signals}
+        return f"{ended.host.name} was ended by {known.get(number, f'signal {number}')}"
+    said = f"its last line was: {ended.last_line}" if ended.last_line else "it printed nothing"
+    return f"{ended.host.name} left no failure file; {said}"
