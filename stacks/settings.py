@@ -66,7 +66,7 @@ Days = Annotated[int, Field(ge=1, le=3650)]
 class Settings(BaseModel):
     """Everything about a deployment that is a choice; docs/settings.md is the table of these fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
     name: str = _setting(
         "Names the deployment: the prefix of its stacks and of the few resources that need a fixed name. "
@@ -174,3 +174,16 @@ class Settings(BaseModel):
         extra = cls.model_fields[key].json_schema_extra
         assert isinstance(extra, dict)
         return str(extra["expected"])
+
+    @classmethod
+    def table(cls) -> list[tuple[str, str, str, str]]:
+        """The rows of docs/settings.md: key, what a value must be, its default, what it is for."""
+        return [
+            (key, cls.expected(key), _as_text(field.default), str(field.description))
+            for key, field in cls.model_fields.items()
+        ]
+
+
+def _as_text(default: object) -> str:
+    """A default as it would stand in cdk.json; nothing where there is none."""
+    return "none" if default in (None, {}) else f"`{json.dumps(default)}`"

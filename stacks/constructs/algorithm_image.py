@@ -11,7 +11,7 @@ from constructs import Construct
 
 # Nothing of these is installed into an image, so changing them must not make a new one.
 _NOT_SHIPPED = (
-    *("**/tests", "**/requirements-test.*", "**/*.md"),
+    *("**/tests", "**/requirements-test.*"),
     *("**/__pycache__", "**/*.py[cod]", "**/.*_cache", "**/.hypothesis", "**/.coverage", "**/.venv"),
     *("**/build", "**/dist", "**/*.so", "**/*.egg-info", "**/.DS_Store"),
 )

@@ -1,0 +1,39 @@
+"""cfn-lint over every template, its rules for state machines included; exceptions stand in .cfnlintrc, with reasons."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.stacks.synthesis import ROOT, Assembly
+
+
+def _cfn_lint(*templates: Path) -> list[str]:
+    command = [str(Path(sys.executable).parent / "cfn-lint"), "--format", "json", "-t", *map(str, templates)]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert process.stdout, process.stderr
+    return [
+        f"{Path(finding['Filename']).name}:{finding['Location']['Start']['LineNumber']} "
+        f"{finding['Rule']['Id']} {finding['Message']}"
+        for finding in json.loads(process.stdout)
+    ]
+
+
+def test_templates_have_no_finding(assembly: Assembly) -> None:
+    findings = _cfn_lint(*sorted(assembly.path.glob("*.template.json")))
+    assert not findings, "\n".join(findings)
+
+
+def test_a_state_machine_that_cannot_run_is_found(tmp_path: Path) -> None:
+    template = tmp_path / "machine.template.json"
+    machine = {
+        "Type": "AWS::StepFunctions::StateMachine",
+        "Properties": {
+            "RoleArn": "arn:aws:iam::123456789012:role/runner",
+            "Definition": {"StartAt": "Nowhere", "States": {"Here": {"Type": "Succeed"}}},
+        },
+    }
+    template.write_text(json.dumps({"Resources": {"Machine": machine}}))
+    assert any("E3601" in finding for finding in _cfn_lint(template))
