@@ -1,0 +1,262 @@
+"""The hosts of a job meet: sums over hosts, values exchanged, and a lost or failed host ends the job on all of them.
+
+torch.distributed does the talking: its store (served by the first host) for small values and signs of life, gloo for
+arrays. Both are imported in the background, and only where a job has more than one host, because it takes seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contract.environment import TrainingEnvironment
+from contract.errors import AlgorithmError, is_users_mistake
+from contract.watch import HostFailure, Watch
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PORT = 7777
+_CHUNK_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long, in seconds, a host waits for the others before it takes them for lost."""
+
+    join: float = 300.0  # SageMaker starts hosts as their data arrives: minutes apart at worst
+    silence: float = 20.0  # without a sign of life; together with `grace` well within a minute
+
+    @property
+    def grace(self) -> float:
+        """What the training loop has to notice by itself that the job is over."""
+        return 0.75 * self.silence
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Patience:
+        """Read KINDLING_HOST_JOIN_S and KINDLING_HOST_SILENCE_S."""
+        return cls(
+            join=float(environ.get("KINDLING_HOST_JOIN_S", cls.join)),
+            silence=float(environ.get("KINDLING_HOST_SILENCE_S", cls.silence)),
+        )
+
+
+class Hosts(Protocol):
+    """What a training loop asks of the hosts of its job; the same for one host and for many."""
+
+    rank: int
+    size: int
+
+    def exchange(self, value: Any) -> list[Any]:
+        """Every host's value (JSON), in the order of rank; waits until all hosts have come to the same exchange."""
+
+    def add_up(self, array: NDArray[np.float32]) -> None:
+        """Replace `array`, shape (rows, columns), any strides, on every host by its sum over hosts."""
+
+    def await_master(self) -> None:
+        """On a host that is not the first: wait until the first has written the model.
+
+        Raises:
+            ClientError, AlgorithmError: the first host failed or was lost.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+def rendezvous(environment: TrainingEnvironment, patience: Patience | None = None) -> Hosts:
+    """The hosts of the job, to be used in a `with` statement; returns at once, and the meeting goes on meanwhile.
+
+    An error that leaves the `with` statement is told to the other hosts, which then raise it too.
+    """
+    if len(environment.hosts) == 1:
+        return OneHost()
+    return ManyHosts(environment, patience or Patience.from_environ())
+
+
+class OneHost:
+    """A job of one host: nothing to wait for."""
+
+    rank, size = 0, 1
+
+    def exchange(self, value: Any) -> list[Any]:
+        return [value]
+
+    def add_up(self, array: NDArray[np.float32]) -> None:
+        """The sum over one host is the array itself."""
+
+    def await_master(self) -> None:
+        """This is the master."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Nobody to tell."""
+
+
+class ManyHosts:
+    """A job of several hosts."""
+
+    def __init__(self, environment: TrainingEnvironment, patience: Patience) -> None:
+        self.rank, self.size = environment.rank, len(environment.hosts)
+        self._environment, self._patience = environment, patience
+        self._exchanges = 0
+        self._joining: Future[Watch] = Future()
+        self._store: Any = None
+
+    def __enter__(self) -> Self:
+        executor = ThreadPoolExecutor(1, thread_name_prefix="rendezvous")
+        self._joining = executor.submit(self._join)
+        executor.shutdown(wait=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._joining.exception():
+            return  # this host never joined: there is nobody to tell
+        watch = self._joining.result()
+        watch.leave(None if error is None else watch.failure or self._own_failure(error))
+
+    def _own_failure(self, error: BaseException) -> HostFailure:
+        named = is_users_mistake(error) or isinstance(error, AlgorithmError)
+        return HostFailure(
+            host=self._environment.current_host,
+            users_mistake=is_users_mistake(error),
+            sentence=str(error) if named else f"{type(error).__name__}: {error}",
+        )
+
+    def exchange(self, value: Any) -> list[Any]:
+        watch, number = self._joining.result(), self._exchanges
+        self._exchanges += 1
+        keys = [f"exchange/{number}/{rank}" for rank in range(self.size)]
+        try:
+            self._store.set(keys[self.rank], json.dumps(value))
+            self._await(watch, keys)
+            values = [json.loads(text) for text in self._store.multi_get(keys)]
+            if number:  # every host is past the exchange before this one
+                self._store.delete_key(f"exchange/{number - 1}/{self.rank}")
+        except RuntimeError as error:  # the store does not answer
+            raise _blame(watch, error) from error
+        return values
+
+    def _await(self, watch: Watch, keys: list[str]) -> None:
+        pause = 0.0002
+        while not self._store.check(keys):
+            if watch.failure:
+                raise watch.failure.error()
+            time.sleep(pause)
+            pause = min(0.02, pause * 1.5)
+
+    def add_up(self, array: NDArray[np.float32]) -> None:
+        import torch
+        from torch import distributed
+
+        watch = self._joining.result()
+        rows = max(1, _CHUNK_BYTES // (array.shape[1] * array.itemsize))
+        for start in range(0, len(array), rows):
+            part = array[start : start + rows]
+            buffer = np.ascontiguousarray(part)
+            try:
+                distributed.all_reduce(torch.from_numpy(buffer))
+            except RuntimeError as error:  # gloo: connection closed, or out of patience
+                raise _blame(watch, error) from error
+            if buffer is not part:
+                part[...] = buffer
+
+    def await_master(self) -> None:
+        if self.rank and (failure := self._joining.result().await_master()):
+            raise failure.error()
+
+    def _join(self) -> Watch:
+        from torch import distributed
+
+        patience, store = self._patience, self._meet()
+        watch = Watch(self._environment, store.clone(), silence=patience.silence, grace=patience.grace)
+        watch.sign_in()
+        watch.await_sign_in(patience.join)
+        _prefer_interface(self._environment.network_interface)
+        timeout = timedelta(seconds=patience.silence + patience.grace)
+        distributed.init_process_group("gloo", store=store, rank=self.rank, world_size=self.size, timeout=timeout)
+        self._store = store
+        watch.start()
+        return watch
+
+    def _meet(self) -> Any:
+        """The store that the first host serves."""
+        from torch import distributed
+
+        address, port = _master_address(self._environment, self._patience.join)
+        own = _address_towards(address, port)
+        print(f"Found {own} for host {self._environment.current_host}")
+        logger.info("Number of hosts: %d, master IP address: %s, host IP address: %s.", self.size, address, own)
+        # The first host listens on the loopback address alone where that is the meeting place.
+        local = socket.inet_aton(address)[0] == 127
+        listener = None if self.rank else socket.create_server((address if local else "", port), backlog=128).detach()
+        timeout = timedelta(seconds=self._patience.join)
+        try:
+            return distributed.TCPStore(
+                address,
+                port,
+                world_size=self.size,
+                is_master=self.rank == 0,
+                timeout=timeout,
+                wait_for_workers=False,
+                master_listen_fd=listener,
+            )
+        except RuntimeError as error:
+            raise AlgorithmError(
+                f"host {self._environment.hosts[0]} did not join the job at {address}:{port} within"
+                f" {self._patience.join:g} s; check its log."
+            ) from error
+
+
+def _blame(watch: Watch, error: RuntimeError) -> Exception:
+    """What to raise when a connection between hosts broke."""
+    failure = watch.await_failure()
+    return failure.error() if failure else AlgorithmError(f"the hosts could not exchange data: {error}")
+
+
+def _master_address(environment: TrainingEnvironment, patience: float) -> tuple[str, int]:
+    """Where the first host listens: MASTER_ADDR and MASTER_PORT, or the first host's name, which DNS may learn late."""
+    port = int(os.environ.get("MASTER_PORT", DEFAULT_PORT))
+    host = os.environ.get("MASTER_ADDR") or environment.hosts[0]
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]
+            return str(address), port
+        except socket.gaierror:
+            if time.monotonic() > deadline:
+                raise AlgorithmError(f"no address was found for host {host} within {patience:g} s.") from None
+            time.sleep(0.5)
+
+
+def _address_towards(address: str, port: int) -> str:
+    """The address of this host that faces the given one; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((address, port))
+        return str(probe.getsockname()[0])
+
+
+def _prefer_interface(name: str | None) -> None:
+    """Tell gloo which network joins the hosts, where that interface exists."""
+    if name and name in {interface for _, interface in socket.if_nameindex()}:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", name)

@@ -1,0 +1,181 @@
+"""Signs of life between the hosts of a job: who failed, who went silent, who has finished."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from contract.environment import TrainingEnvironment
+from contract.errors import AlgorithmError, ClientError
+from contract.training import report_failure
+
+logger = logging.getLogger(__name__)
+
+_PERIOD = 0.5  # seconds between signs of life
+_FAREWELL = 10.0  # seconds that a host which is leaving waits for the others to hear of it
+
+
+@dataclass(frozen=True)
+class HostFailure:
+    """Why the job cannot go on: the host to blame, and the sentence it failed with (None: it went silent)."""
+
+    host: str
+    users_mistake: bool = False
+    sentence: str | None = None
+
+    def error(self) -> Exception:
+        """What the other hosts raise."""
+        if self.sentence is None:
+            return AlgorithmError(f"host {self.host} stopped answering, so the job ends on every host.")
+        told = f"host {self.host} failed: {self.sentence}"
+        return ClientError(told) if self.users_mistake else AlgorithmError(told)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a host tells the others about itself."""
+
+    beat: int = 0
+    left: bool = False
+    failure: HostFailure | None = None
+
+    def dumps(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def loads(cls, text: bytes) -> _State:
+        fields = json.loads(text)
+        failure = fields.pop("failure")
+        return cls(**fields, failure=HostFailure(**failure) if failure else None)
+
+
+class Watch(threading.Thread):
+    """Tells the other hosts that this one is alive, and learns when one of them is not.
+
+    Args:
+        environment: of this host.
+        store: a torch.distributed store of this thread's own.
+        silence: seconds without a sign of life after which a host is lost.
+        grace: seconds after a failure is known in which this process should end by itself; then it is ended.
+    """
+
+    def __init__(self, environment: TrainingEnvironment, store: Any, *, silence: float, grace: float) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._environment, self._store, self._silence, self._grace = environment, store, silence, grace
+        self._state = _State()
+        self._seen = [(-1, time.monotonic())] * len(environment.hosts)
+        self._states = [_State()] * len(environment.hosts)
+        self._talker = threading.Thread(target=self._talk, name="signs of life", daemon=True)
+        self._looked = time.monotonic()
+        self._leaving = threading.Event()
+        self._failed = threading.Event()
+        self.failure: HostFailure | None = None
+
+    def sign_in(self) -> None:
+        """Give the first sign of life."""
+        self._tell(self._state)
+
+    def await_sign_in(self, patience: float) -> None:
+        """Wait until every host has signed in.
+
+        Raises:
+            AlgorithmError: one has not within `patience` seconds; names those that are missing.
+        """
+        deadline = time.monotonic() + patience
+        missing = set(range(len(self._environment.hosts)))
+        while missing := {rank for rank in missing if not self._store.check([self._key(rank)])}:
+            if time.monotonic() > deadline:
+                names = ", ".join(self._environment.hosts[rank] for rank in sorted(missing))
+                raise AlgorithmError(f"host {names} did not join the job within {patience:g} s; check its log.")
+            time.sleep(0.05)
+        self._seen = [(-1, time.monotonic())] * len(self._environment.hosts)
+
+    def start(self) -> None:
+        self._looked = time.monotonic()
+        self._talker.start()
+        super().start()
+
+    def run(self) -> None:
+        while not self.failure and not self._leaving.wait(_PERIOD):
+            if time.monotonic() - self._looked > self._silence:
+                self._fail(HostFailure(self._environment.hosts[0]))  # frozen: its store neither answers nor refuses
+        if self.failure and not self._leaving.wait(self._grace):
+            # The training loop is held up in a call that cannot be interrupted, by a host that will never answer.
+            report_failure(self.failure.error(), self._environment.paths)
+            os._exit(1)
+
+    def _talk(self) -> None:
+        while not self.failure and not self._leaving.wait(_PERIOD):
+            self._look()
+            self._looked = time.monotonic()
+
+    def await_failure(self) -> HostFailure | None:
+        """After a connection broke: the host to blame, once its silence has lasted, or None when all are alive."""
+        self._failed.wait(self._silence + 10 * _PERIOD)
+        return self.failure
+
+    def await_master(self) -> HostFailure | None:
+        """Wait until the first host has left; what it failed with, if it did."""
+        while not self.failure and not self._states[0].left:
+            time.sleep(_PERIOD / 5)
+        return self.failure
+
+    def leave(self, failure: HostFailure | None) -> None:
+        """Say that this host is done, or why it failed; the first host stays until the others have heard."""
+        self._leaving.set()
+        self._talker.join(_FAREWELL)
+        if self._talker.is_alive():
+            return  # the first host is frozen
+        try:
+            self._tell(replace(self._state, left=True, failure=failure))
+            deadline = time.monotonic() + _FAREWELL
+            while self._environment.is_master and time.monotonic() < deadline and not self._all_left(failure):
+                time.sleep(_PERIOD / 5)
+        except RuntimeError as error:  # the first host is gone, and with it the store: nobody listens any more
+            logger.debug("could not say farewell: %s", error)
+
+    def _look(self) -> None:
+        try:
+            self._tell(replace(self._state, beat=self._state.beat + 1))
+            self._read()
+        except RuntimeError:  # the store does not answer: the first host serves it
+            if not self._states[0].left:
+                self._fail(HostFailure(self._environment.hosts[0]))
+            return
+        now = time.monotonic()
+        for rank, (host, state) in enumerate(zip(self._environment.hosts, self._states, strict=True)):
+            beat, since = self._seen[rank]
+            if state.failure:
+                self._fail(state.failure)
+            elif state.beat != beat:
+                self._seen[rank] = (state.beat, now)
+            elif now - since > self._silence and not state.left:
+                self._fail(HostFailure(host))
+
+    def _all_left(self, failure: HostFailure | None) -> bool:
+        """Whether every host has left, but for one that can no longer say so."""
+        self._read()
+        silent = failure.host if failure and failure.sentence is None else None
+        pairs = zip(self._environment.hosts, self._states, strict=True)
+        return all(state.left or host == silent for host, state in pairs)
+
+    def _read(self) -> None:
+        keys = [self._key(rank) for rank in range(len(self._environment.hosts))]
+        self._states = [_State.loads(text) for text in self._store.multi_get(keys)]
+
+    def _tell(self, state: _State) -> None:
+        self._state = state
+        self._store.set(self._key(self._environment.rank), state.dumps())
+
+    def _fail(self, failure: HostFailure) -> None:
+        self.failure = self.failure or failure
+        self._failed.set()
+
+    @staticmethod
+    def _key(rank: int) -> str:
+        return f"host/{rank}"
