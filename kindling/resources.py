@@ -39,13 +39,21 @@ def find(target: Target) -> Resources:
     Raises:
         UserError: nothing is, or not all of it.
     """
+    found = find_if_deployed(target)
+    if found is None:
+        where = "" if target.kind == "embedded" else " --target aws"
+        raise UserError(f"Kindling is not deployed to the {target.describe()}; run `kindling deploy{where}`.")
+    return found
+
+
+def find_if_deployed(target: Target) -> Resources | None:
+    """What is deployed to a target, or None."""
     from containers.catalogue import algorithms
 
     prefix = stack_prefix()
     storage, training = outputs(target, f"{prefix}Storage"), outputs(target, f"{prefix}Training")
-    if storage is None or training is None:
-        where = "" if target.kind == "embedded" else " --target aws"
-        raise UserError(f"Kindling is not deployed to the {target.describe()}; run `kindling deploy{where}`.")
+    if storage is None or training is None or "DataBucketName" not in storage:
+        return None
     machines = {name: training.get(f"{camel(name)}StateMachineArn") for name in algorithms()}
     return Resources(
         data_bucket=storage["DataBucketName"],

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from kindling.environments import ROOT
 from kindling.errors import UserError
 
 Kind = Literal["embedded", "aws"]
-DEFAULT_STATE = ROOT / ".kindling"
-DEFAULT_PORT = 5770
 
 
 class Target(Protocol):
@@ -125,7 +121,7 @@ def running_embedded_cloud(state: Path) -> EmbeddedTarget:
 
     info = lifecycle.info(state)
     if info is None:
-        where = "" if state == DEFAULT_STATE else f" --state {state}"
+        where = "" if state == state_folder() else f" --state {state}"
         raise UserError(
             f"the embedded cloud does not run; start it with `kindling up{where}`, or choose AWS with --target aws."
         )
@@ -135,4 +131,6 @@ def running_embedded_cloud(state: Path) -> EmbeddedTarget:
 
 def state_folder(given: Path | None = None) -> Path:
     """Where this machine keeps its state: as given, or as KINDLING_STATE says, or .kindling in the repository."""
-    return (given or Path(os.environ.get("KINDLING_STATE") or DEFAULT_STATE)).expanduser().resolve()
+    from kindling.localcloud import lifecycle
+
+    return (given or lifecycle.default_state()).expanduser().resolve()

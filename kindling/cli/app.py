@@ -1,0 +1,28 @@
+"""The commands, in the order in which a person meets them."""
+
+from __future__ import annotations
+
+import typer
+
+from kindling.cli import algorithm, cloud, demo, deployment, endpoints, runs, train
+
+app = typer.Typer(
+    help="Trains and serves word vectors on Amazon SageMaker, or on an embedded cloud with the same templates.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_CLOUD, _RUNS, _LOCAL = "The cloud", "Training and serving", "Without a cloud"
+
+for panel, commands in (
+    (_CLOUD, (cloud.up, cloud.down, cloud.status, deployment.deploy, deployment.teardown)),
+    (_RUNS, (train.train, runs.runs, runs.show, runs.logs, runs.report, endpoints.invoke, endpoints.neighbors)),
+    (_LOCAL, (algorithm.algorithms,)),
+):
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(algorithm.app, name="algorithm", rich_help_panel=_LOCAL)
+app.command(hidden=True)(demo.demo)

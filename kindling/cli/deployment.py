@@ -1,0 +1,40 @@
+"""deploy and teardown."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from kindling.cli.terminal import StateOption, TargetOption, YesOption, chosen, notes, pairs, steps
+from kindling.results import duration
+
+ContextOption = Annotated[
+    list[str] | None, typer.Option("--context", "-c", metavar="KEY=VALUE", help="A setting of cdk.json, for this time.")
+]
+
+
+def deploy(target: TargetOption = "embedded", state: StateOption = None, context: ContextOption = None) -> None:
+    """Bootstrap the account and deploy every stack, with the CDK."""
+    from kindling import deployment
+
+    where = chosen(target, state)
+    begun = time.monotonic()
+    with steps("deploying") as report:
+        deployment.deploy(where, pairs(context or [], "--context"), report)
+    notes().print(f"deployed to the {where.describe()} in {duration(time.monotonic() - begun)}", markup=False)
+
+
+def teardown(
+    target: TargetOption = "embedded", state: StateOption = None, context: ContextOption = None, yes: YesOption = False
+) -> None:
+    """Delete every stack. In AWS, what the settings retain (buckets, keys, images, logs) stays."""
+    from kindling import deployment
+
+    where = chosen(target, state)
+    if not yes:
+        typer.confirm(f"Delete every Kindling stack in the {where.describe()}?", abort=True, err=True)
+    with steps("tearing down") as report:
+        deployment.destroy(where, pairs(context or [], "--context"), report)
+    notes().print(f"nothing of Kindling's stacks is left in the {where.describe()}", markup=False)

@@ -1,0 +1,79 @@
+"""train: starting a run, and following it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kindling.cli.algorithm import SetOption
+from kindling.cli.terminal import StateOption, TargetOption, chosen, notes, pairs, steps
+
+
+def train(
+    algorithm: Annotated[str, typer.Argument(metavar="ALGORITHM", help="As `kindling algorithms` lists.")],
+    channel: Annotated[
+        list[str] | None,
+        typer.Option("--channel", metavar="NAME=SOURCE", help="A file, a folder or s3://bucket/prefix. Repeatable."),
+    ] = None,
+    set_: SetOption = None,
+    instances: Annotated[int | None, typer.Option(help="Hosts that train together.")] = None,
+    instance_type: Annotated[str | None, typer.Option(metavar="TYPE", help="Such as ml.c5.2xlarge.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the run's name begins with; the algorithm's name.")] = None,
+    endpoint: Annotated[str | None, typer.Option(metavar="NAME", help="The endpoint to make or update.")] = None,
+    no_endpoint: Annotated[bool, typer.Option("--no-endpoint", help="Only train and evaluate.")] = False,
+    gate: Annotated[
+        str | None, typer.Option(metavar="METRIC>=X", help="Deploy only then, such as train:mean_rho>=0.6.")
+    ] = None,
+    beat_champion: Annotated[
+        bool, typer.Option("--beat-champion", help="Deploy only what is better than what the endpoint serves.")
+    ] = False,
+    spot: Annotated[bool, typer.Option("--spot", help="Train on spot capacity.")] = False,
+    follow: Annotated[bool, typer.Option(help="Show how the run goes until it ends.")] = True,
+    target: TargetOption = "embedded",
+    state: StateOption = None,
+) -> None:
+    """Upload what is local, and run an algorithm's pipeline: train, evaluate, deploy, check."""
+    from kindling import resources, runs, submission
+    from kindling.cli.algorithm import named
+    from kindling.cli.following import follow_to_the_end
+    from kindling.errors import UserError
+
+    if endpoint is not None and no_endpoint:
+        raise UserError("--endpoint and --no-endpoint exclude each other; give one of them.")
+    request = submission.Request(
+        algorithm=named(algorithm),
+        channels=_local_or_s3(pairs(channel or [], "--channel")),
+        hyperparameters=pairs(set_ or [], "--set"),
+        instances=instances,
+        instance_type=instance_type,
+        name=name,
+        gate=gate,
+        beat_champion=beat_champion,
+        spot=spot,
+        endpoint=False if no_endpoint else endpoint,
+    )
+    submission.check(request)
+    where = chosen(target, state)
+    deployed = resources.find(where)
+    with steps("starting") as report:
+        started = submission.start(
+            where, deployed, request, lambda what, done, total: report(_share(what, done, total))
+        )
+    notes().print(f"run {started.run}", markup=False)
+    if not follow:
+        print(started.run)
+        return
+    follow_to_the_end(where, runs.find(where, deployed, started.run))
+
+
+def _local_or_s3(channels: dict[str, str]) -> dict[str, str]:
+    return {
+        name: source if source.startswith("s3://") else str(Path(source).expanduser())
+        for name, source in channels.items()
+    }
+
+
+def _share(what: str, done: int, total: int) -> str:
+    return f"{what} {done * 10 // max(total, 1) * 10} %"

@@ -1,0 +1,128 @@
+"""The pictures of a report, as SVG whose colours are the page's CSS variables, so that they follow light and dark."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kindling.reports.labels import Box, place
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# matplotlib wants colours; these stand for the page's variables and are replaced in the SVG that it writes.
+_INK, _FAINT, _GRID = "#010101", "#020202", "#030303"
+_SERIES = tuple(f"#0404{number:02x}" for number in range(8))
+_VARIABLES = {_INK: "var(--ink)", _FAINT: "var(--faint)", _GRID: "var(--grid)"} | {
+    colour: f"var(--series-{number})" for number, colour in enumerate(_SERIES)
+}
+_FONT = "'Inter','Segoe UI',system-ui,-apple-system,'Helvetica Neue',Arial,sans-serif"
+
+Curve = Sequence[tuple[float, float]]  # per cent of training done, value
+
+
+def word_map(words: Sequence[str], matrix: NDArray[np.float32]) -> str:
+    """t-SNE of word vectors (van der Maaten & Hinton 2008), coloured by k-means clusters of the vectors themselves.
+
+    Args:
+        words: the most frequent first: their labels win where there is no room for all.
+        matrix: shape (len(words), dim), rows of length 1; at least 10 rows.
+    Returns:
+        An <svg> element.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.manifold import TSNE
+
+    count = len(words)
+    points = TSNE(
+        perplexity=min(30, (count - 1) / 3), init="pca", learning_rate="auto", max_iter=600, random_state=0
+    ).fit_transform(matrix)
+    clusters = KMeans(n_clusters=min(len(_SERIES), count), n_init=3, random_state=0).fit_predict(matrix)
+    return _svg(_draw_words(words, _in_unit_square(points), clusters), "t-SNE of the most frequent words")
+
+
+def curves(name: str, by_host: Mapping[str, Curve]) -> str:
+    """One number of the progress lines over the course of training, a line for each host, as an <svg> element."""
+    figure, axes = _axes(width=5.4, height=2.5)
+    for number, (host, curve) in enumerate(by_host.items()):
+        percent, values = zip(*curve, strict=True)
+        axes.plot(percent, values, color=_SERIES[number % len(_SERIES)], linewidth=1.8, label=host)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("training done, %", color=_FAINT, fontsize=8)
+    axes.set_title(name, color=_INK, fontsize=9, loc="left")
+    if len(by_host) > 1:
+        axes.legend(frameon=False, fontsize=8, labelcolor=_INK)
+    return _svg(figure, f"{name} over the course of training")
+
+
+def _in_unit_square(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    low, high = points.min(axis=0), points.max(axis=0)
+    scaled: NDArray[np.float32] = (points - low) / np.where(high == low, 1, high - low)
+    return scaled
+
+
+def _draw_words(words: Sequence[str], points: NDArray[np.float32], clusters: NDArray[np.int32]) -> Figure:
+    from matplotlib.figure import Figure
+
+    width, height = 1100.0, 820.0  # in points: the SVG's user units
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_xlim(0, width)
+    axes.set_ylim(0, height)
+    axes.axis("off")
+    places = points * (width - 120, height - 40) + (50, 20)
+    sizes = [_label_size(rank, len(words)) for rank in range(len(words))]
+    boxes = place([(float(x), float(y)) for x, y in places], words, sizes, Box(0, 0, width, height))
+    axes.scatter(places[:, 0], places[:, 1], s=7, c=[_SERIES[cluster] for cluster in clusters], linewidths=0)
+    for word, size, box, cluster in zip(words, sizes, boxes, clusters, strict=True):
+        if box is not None:
+            axes.text(box.left, box.bottom, word, fontsize=size, color=_SERIES[cluster], va="bottom", ha="left")
+    return figure
+
+
+def _label_size(rank: int, count: int) -> float:
+    """Points: from 14 for the most frequent word to 9 for the last."""
+    return 14 - 5 * math.sqrt(rank / max(count - 1, 1))
+
+
+def _axes(width: float, height: float) -> tuple[Figure, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_facecolor("none")
+    axes.grid(color=_GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=_FAINT, labelsize=8, length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return figure, axes
+
+
+def _svg(figure: Figure, title: str) -> str:
+    """The figure as an <svg> element with text as text, without the random identifiers and dates of a file."""
+    import matplotlib
+
+    text = io.StringIO()
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": title, "font.family": "sans-serif"}
+    with matplotlib.rc_context(settings):
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r"font(-family)?: ([0-9.]+px )?[^;\"]*", lambda found: _font(found), svg)
+    svg = re.sub(r'(<svg [^>]*?)width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg [^>]*?)height="[^"]*"', rf'\1role="img" aria-label="{title}"', svg, count=1)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    return svg
+
+
+def _font(found: re.Match[str]) -> str:
+    return f"font: {found[2]}{_FONT}" if found[2] else f"font-family: {_FONT}"

@@ -1,0 +1,156 @@
+"""A run as one HTML file that needs nothing else: no script, no font, no picture from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from containers.catalogue import algorithms
+from contract.specification import Algorithm
+from kindling import runs
+from kindling.datasets.files import whole
+from kindling.following import Reading, read
+from kindling.joblogs import JobLog
+from kindling.reports import figures, vectors
+from kindling.reports.vectors import Vectors
+from kindling.results import duration, metrics, pair_sets, pairs_covered, part
+from kindling.runs import History, Run
+from kindling.targets import Target
+
+_TEMPLATES = Path(__file__).parent
+_VOCABULARY = 20_000  # words that neighbours are looked for among
+_MAPPED = 400
+_NEIGHBORS = 8
+_FEWEST_MAPPED = 10
+
+
+@dataclass(frozen=True)
+class Page:
+    """A written report. `words` are those whose neighbours it shows."""
+
+    path: Path
+    words: tuple[str, ...] = ()
+
+
+def write_report(target: Target, run: Run, path: Path, words: Sequence[str] = ()) -> Page:
+    """Writes the report of a run.
+
+    Args:
+        words: whose neighbours to show; where none of them is in the vocabulary, the vocabulary says which.
+    """
+    algorithm = algorithms()[run.algorithm]
+    history = runs.history(target, run)
+    model = part(run.output, "training").get("model_s3_uri")
+    known = vectors.of_model(target, model, _VOCABULARY) if model else None
+    shown = _words_to_show(known, words) if known else ()
+    html = _template().render(
+        run=run,
+        algorithm=algorithm,
+        figures=[figures.curves(name, by_host) for name, by_host in _curves(target, history, algorithm)],
+        word_map=_word_map(known),
+        neighbors={word: known.nearest(word, _NEIGHBORS) for word in shown} if known else {},
+        states=_state_rows(history),
+        settings=_settings(run, algorithm),
+        metrics=_metrics(run, algorithm),
+        headline=_headline(run),
+        evaluation=pair_sets(run.output),
+        written=datetime.now(UTC),
+    )
+    with whole(path) as file:
+        file.write(html.encode())
+    return Page(path=path, words=shown)
+
+
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = duration
+    return environment.get_template("page.html")
+
+
+def _words_to_show(known: Vectors, wished: Sequence[str]) -> tuple[str, ...]:
+    """The wished words that are known, or words that are neither too frequent to tell anything nor rare."""
+    vocabulary = set(known.words)
+    found = [word for word in wished if word in vocabulary]
+    telling = [word for word in known.words[50:600] if len(word) >= 5] or list(known.words)
+    step = max(1, len(telling) // 6)
+    found += [word for word in telling[::step] if word not in found]
+    return tuple(found[:6])
+
+
+def _word_map(known: Vectors | None) -> str | None:
+    if known is None:
+        return None
+    rows = [row for row, word in enumerate(known.words) if len(word) > 1][:_MAPPED]
+    if len(rows) < _FEWEST_MAPPED:
+        return None
+    return figures.word_map([known.words[row] for row in rows], known.matrix[rows])
+
+
+def _curves(
+    target: Target, history: History, algorithm: Algorithm
+) -> Iterator[tuple[str, dict[str, list[tuple[float, float]]]]]:
+    """What the algorithm's progress lines told, number by number and host by host."""
+    lines = JobLog(target, history.job).new_lines() if history.job else []
+    readings: list[Reading] = [reading for line in lines if (reading := read(algorithm, line)) is not None]
+    for name in algorithm.progress.values if algorithm.progress else ():
+        by_host: dict[str, list[tuple[float, float]]] = {}
+        for reading in readings:
+            if name in reading.values:
+                by_host.setdefault(reading.host, []).append((reading.percent, reading.values[name]))
+        if any(len(curve) > 1 for curve in by_host.values()):
+            yield name, dict(sorted(by_host.items()))
+
+
+def _state_rows(history: History) -> list[dict[str, Any]]:
+    """Every state once, with its share of the whole time; a waiting loop counts as one."""
+    if not history.states:
+        return []
+    begun = history.states[0].entered
+    ended = max(state.exited or state.entered for state in history.states)
+    total = max((ended - begun).total_seconds(), 1e-9)
+    rows: dict[str, dict[str, Any]] = {}
+    for state in history.states:
+        offset = (state.entered - begun).total_seconds() / total * 100
+        row = rows.setdefault(state.name, {"name": state.name, "seconds": 0.0, "offset": offset, "failed": False})
+        row["seconds"] += state.seconds
+        row["failed"] = row["failed"] or state.failed
+    for row in rows.values():
+        row["share"] = min(row["seconds"] / total * 100, 100 - row["offset"])
+    return list(rows.values())
+
+
+def _settings(run: Run, algorithm: Algorithm) -> list[dict[str, Any]]:
+    """Every hyperparameter: its value, whether the user chose it, and what it does."""
+    given = run.input.get("hyperparameters") or {}
+    return [
+        {"name": name, "value": given.get(name, known.default), "chosen": name in given, "doc": known.doc}
+        for name, known in algorithm.hyperparameters.items()
+    ]
+
+
+def _metrics(run: Run, algorithm: Algorithm) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "value": value, "doc": metric.doc if (metric := algorithm.metric(name)) else ""}
+        for name, value in metrics(run.output)
+    ]
+
+
+def _headline(run: Run) -> list[tuple[str, str]]:
+    """The few numbers that a reader looks for first."""
+    found = [(name.rpartition(":")[2], f"{value:.4g}") for name, value in metrics(run.output)]
+    if covered := pairs_covered(run.output):
+        found.append(("pairs covered", covered.partition(",")[0]))
+    if seconds := part(run.output, "training").get("training_seconds"):
+        found.append(("training", duration(float(seconds))))
+    return [*found, ("whole run", duration(run.seconds))]

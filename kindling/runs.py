@@ -1,0 +1,228 @@
+"""Runs: executions of the pipelines, and what the embedded cloud's journal still knows of those that a kill ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from kindling.errors import UserError
+from kindling.resources import Resources
+from kindling.targets import Target
+
+RUNNING, SUCCEEDED, INTERRUPTED = "RUNNING", "SUCCEEDED", "Interrupted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One execution. `output` is there when it succeeded, `error` and `cause` when it did not.
+
+    One that is `remembered` belongs to a former embedded cloud: only the journal still knows it.
+    """
+
+    name: str
+    algorithm: str
+    arn: str
+    status: str
+    started: datetime
+    stopped: datetime | None = None
+    input: Mapping[str, Any] = field(default_factory=dict)
+    output: Mapping[str, Any] | None = None
+    error: str | None = None
+    cause: str | None = None
+    remembered: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.status != RUNNING
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or has taken until now."""
+        return ((self.stopped or datetime.now(UTC)) - self.started).total_seconds()
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """One visit of an execution to a state of its machine."""
+
+    name: str
+    entered: datetime
+    exited: datetime | None = None
+    failed: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return ((self.exited or datetime.now(UTC)) - self.entered).total_seconds()
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What an execution went through. `job` is the training job it started last, in the state `training`."""
+
+    states: tuple[State, ...] = ()
+    job: str | None = None
+    training: str | None = None
+
+    @property
+    def current(self) -> State | None:
+        """The state it is in, or None between two."""
+        return next((state for state in reversed(self.states) if state.exited is None), None)
+
+
+def recent(target: Target, resources: Resources | None, limit: int = 20) -> list[Run]:
+    """The latest runs of every algorithm, the newest first, without their input and output."""
+    found: dict[str, Run] = {run.name: run for run in _from_journal(target)}
+    for algorithm, machine in (resources.state_machines if resources else {}).items():
+        found |= {run.name: run for run in _listed(target, algorithm, machine, limit)}
+    return sorted(found.values(), key=lambda run: run.started, reverse=True)[:limit]
+
+
+def find(target: Target, resources: Resources | None, name: str) -> Run:
+    """The run of that name, or of the only name that begins so; `latest` is the one that started last.
+
+    Raises:
+        UserError: there is none, or several begin so.
+    """
+    known = recent(target, resources, limit=1000)
+    matching = known[:1] if name == "latest" else [run for run in known if run.name == name]
+    matching = matching or [run for run in known if run.name.startswith(name)]
+    if not matching:
+        raise UserError(f"no run {name} was found; `kindling runs` lists what there is.")
+    if len(matching) > 1:
+        raise UserError(
+            f"{len(matching)} runs begin with {name}, {matching[0].name} among them; give more of the name."
+        )
+    return refresh(target, matching[0])
+
+
+def refresh(target: Target, run: Run) -> Run:
+    """The run as it stands now, with its input and output. What only the journal knows stays as it is."""
+    if run.remembered:
+        return run
+    answer = target.client("stepfunctions").describe_execution(executionArn=run.arn)
+    return Run(
+        name=run.name,
+        algorithm=run.algorithm,
+        arn=run.arn,
+        status=answer["status"],
+        started=answer["startDate"],
+        stopped=answer.get("stopDate"),
+        input=json.loads(answer.get("input") or "{}"),
+        output=json.loads(answer["output"]) if answer.get("output") else None,
+        error=answer.get("error"),
+        cause=answer.get("cause"),
+    )
+
+
+def history(target: Target, run: Run) -> History:
+    """The states that a run visited, in order. A run that only the journal knows has none."""
+    if run.remembered:
+        return History()
+    pages = (
+        target.client("stepfunctions")
+        .get_paginator("get_execution_history")
+        .paginate(executionArn=run.arn, includeExecutionData=True)
+    )
+    return history_of(event for page in pages for event in page["events"])
+
+
+def history_of(events: Iterable[Mapping[str, Any]]) -> History:
+    """The states and the training job in the events of an execution."""
+    states: list[State] = []
+    job, training, failing = None, None, False
+    for event in events:
+        kind, time = event["type"], event["timestamp"]
+        if kind.endswith("StateEntered"):
+            states = [
+                *_left(states, time, failing),
+                State(name=event["stateEnteredEventDetails"]["name"], entered=time),
+            ]
+            failing = False
+        elif kind.endswith("StateExited"):
+            states = _left(states, time, failing)
+        elif kind.startswith("Execution") and kind != "ExecutionStarted":
+            states = _left(states, time, failing or kind != "ExecutionSucceeded")
+        elif kind.endswith(("Failed", "TimedOut")):
+            failing = True
+        elif kind.endswith(("Scheduled", "Succeeded")):
+            failing = False  # a retry that went well
+        if kind == "TaskScheduled" and (name := _job_started_by(event.get("taskScheduledEventDetails", {}))):
+            job, training = name, states[-1].name
+    return History(states=tuple(states), job=job, training=training)
+
+
+def _left(states: list[State], time: datetime, failed: bool) -> list[State]:
+    """The states with the last one exited, unless it is already."""
+    if not states or states[-1].exited is not None:
+        return states
+    last = states[-1]
+    return [*states[:-1], State(name=last.name, entered=last.entered, exited=time, failed=failed)]
+
+
+def _job_started_by(task: Mapping[str, Any]) -> str | None:
+    if not str(task.get("resource", "")).startswith("createTrainingJob"):
+        return None
+    name = json.loads(task.get("parameters") or "{}").get("TrainingJobName")
+    return str(name) if name else None
+
+
+def _listed(target: Target, algorithm: str, machine: str, limit: int) -> Iterator[Run]:
+    pages = target.client("stepfunctions").get_paginator("list_executions")
+    for page in pages.paginate(stateMachineArn=machine, PaginationConfig={"MaxItems": limit}):
+        for item in page["executions"]:
+            yield Run(
+                name=item["name"],
+                algorithm=algorithm,
+                arn=item["executionArn"],
+                status=item["status"],
+                started=item["startDate"],
+                stopped=item.get("stopDate"),
+            )
+
+
+def _from_journal(target: Target) -> list[Run]:
+    """What the journal of the embedded cloud tells of former clouds' executions."""
+    if target.kind != "embedded" or not (target.state / "journal").is_dir():
+        return []
+    from kindling.localcloud.journal import Journal
+
+    return [_recorded(record) for record in Journal(target.state / "journal").records("executions")]
+
+
+def _recorded(record: Mapping[str, Any]) -> Run:
+    started = _time(record.get("started")) or datetime.fromtimestamp(0, tz=UTC)
+    return Run(
+        name=str(record["name"]),
+        algorithm=_algorithm_of(str(record.get("machine", ""))),
+        arn=str(record.get("arn", "")),
+        status=str(record["status"]),
+        started=started,
+        stopped=_time(record.get("stopped")),
+        input=_object(record.get("input")) or {},
+        output=_object(record.get("output")),
+        error=record.get("error"),
+        cause=record.get("cause"),
+        remembered=True,
+    )
+
+
+def _algorithm_of(machine: str) -> str:
+    from containers.catalogue import algorithms
+
+    name = machine.lower().replace("_", "").replace("-", "")
+    return next((found for found in algorithms() if found.replace("_", "") in name), "")
+
+
+def _time(text: object) -> datetime | None:
+    if not text:
+        return None
+    time = datetime.fromisoformat(str(text))
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    found = json.loads(value) if isinstance(value, str) and value else value
+    return found if isinstance(found, dict) else None
