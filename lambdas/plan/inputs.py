@@ -1,0 +1,76 @@
+"""The channels of a job: which there are, where they lie, and that they hold data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from contract.specification import Algorithm, InvalidJobError
+from contract.specification import Channel as Described
+from lambdas.plan.request import Channel
+from lambdas.plan.wording import shown, suggestion
+
+# Whether any object whose key begins with a prefix has something in it: (bucket, prefix) -> bool.
+HoldsData = Callable[[str, str], bool]
+
+
+def input_data_config(
+    algorithm: Algorithm, channels: Mapping[str, Channel], data_bucket: str, holds_data: HoldsData
+) -> list[dict[str, Any]]:
+    """CreateTrainingJob's InputDataConfig.
+
+    Raises:
+        InvalidJobError: a channel that the algorithm has not, or that it needs and is missing; an address that the
+            training role may not read, or that holds nothing; a way of delivery that the algorithm does not know.
+    """
+    for name in channels:
+        if name not in algorithm.channels:
+            raise InvalidJobError(
+                f"channel {name!r} is unknown to {algorithm.name}; {suggestion(name, algorithm.channels)}"
+            )
+    for name, described in algorithm.channels.items():
+        if described.required and name not in channels:
+            raise InvalidJobError(f"channel {name!r} is missing from inputs; {algorithm.name} requires it.")
+    configured = [_configured(name, channel, algorithm.channels[name]) for name, channel in channels.items()]
+    for name, channel in channels.items():
+        _check_address(name, channel.s3_uri, f"s3://{data_bucket}/{algorithm.name}/", holds_data)
+    return configured
+
+
+def _check_address(name: str, uri: str, readable: str, holds_data: HoldsData) -> None:
+    if not uri.startswith(readable):
+        raise InvalidJobError(
+            f"inputs.{name} is {shown(uri)}; it must lie in {readable}, which is all that the training role may read."
+        )
+    bucket, prefix = uri.removeprefix("s3://").split("/", 1)
+    if not holds_data(bucket, prefix):
+        raise InvalidJobError(
+            f"channel {name!r}: {uri} holds no data; upload a file that is not empty, or correct the address."
+        )
+
+
+def _configured(name: str, channel: Channel, described: Described) -> dict[str, Any]:
+    source: dict[str, Any] = {
+        "S3DataType": channel.s3_data_type,
+        "S3Uri": channel.s3_uri,
+        "S3DataDistributionType": _chosen(name, "distribution", channel.distribution, described.distribution),
+    }
+    if channel.attribute_names is not None:
+        source["AttributeNames"] = list(channel.attribute_names)
+    return {
+        "ChannelName": name,
+        "DataSource": {"S3DataSource": source},
+        "ContentType": _chosen(name, "content_type", channel.content_type, described.content_types),
+        "InputMode": _chosen(name, "input_mode", channel.input_mode, described.input_modes),
+        "CompressionType": channel.compression,
+        "RecordWrapperType": channel.record_wrapper,
+    }
+
+
+def _chosen(channel: str, field: str, asked: str | None, known: tuple[str, ...]) -> str:
+    """What was asked for, when the algorithm knows it; its first choice when nothing was."""
+    if asked is None:
+        return known[0]
+    if asked not in known:
+        raise InvalidJobError(f"inputs.{channel}.{field} is {shown(asked)}; it must be {' or '.join(known)}.")
+    return asked

@@ -1,0 +1,84 @@
+"""The training job that a request asks for, in CreateTrainingJob's own terms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contract.specification import Algorithm, InvalidJobError, Value
+from lambdas.plan.inputs import HoldsData, input_data_config
+from lambdas.plan.instances import check_instance_type
+from lambdas.plan.request import Request
+from lambdas.plan.site import Site
+
+# Time for finding hosts, fetching the image and uploading the model, on top of the training itself.
+_MARGIN_S = 3600
+# A spot job may wait for its hosts as long as it may train.
+_SPOT_PATIENCE = 2
+
+
+def training_job(
+    algorithm: Algorithm, request: Request, site: Site, base: str, holds_data: HoldsData
+) -> dict[str, Any]:
+    """What the Train state sends, but for the job's name, which differs from attempt to attempt.
+
+    Raises:
+        InvalidJobError: hyperparameters, resources or inputs that the algorithm does not take.
+    """
+    asked, described = request.resources, algorithm.resources
+    count = asked.instance_count or described.instance_count
+    instance_type = asked.instance_type or described.instance_type
+    values = algorithm.parse_hyperparameters(request.hyperparameters, count)
+    check_instance_type("resources.instance_type", instance_type, "training", gpu=described.gpu)
+    runtime = asked.max_runtime_s or described.max_runtime_s
+    longest = runtime * _SPOT_PATIENCE if asked.spot else runtime
+    stopping = {"MaxRuntimeInSeconds": runtime, **({"MaxWaitTimeInSeconds": longest} if asked.spot else {})}
+    models = f"s3://{site.model_bucket}/{algorithm.name}"
+    return {
+        "AlgorithmSpecification": {
+            "TrainingImage": site.image,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": metric.name, "Regex": metric.regex} for metric in algorithm.metrics],
+        },
+        "RoleArn": site.training_role_arn,
+        "HyperParameters": as_strings(values),
+        "InputDataConfig": input_data_config(algorithm, request.inputs, site.data_bucket, holds_data),
+        "OutputDataConfig": {"S3OutputPath": models, "KmsKeyId": site.key_arn},
+        "CheckpointConfig": {"S3Uri": f"{models}/checkpoints/{base}"},
+        "ResourceConfig": {
+            "InstanceType": instance_type,
+            "InstanceCount": count,
+            "VolumeSizeInGB": asked.volume_gb or described.volume_gb,
+        },
+        "StoppingCondition": stopping,
+        "EnableNetworkIsolation": algorithm.network_isolation,
+        "EnableManagedSpotTraining": asked.spot,
+        "EnableInterContainerTrafficEncryption": count > 1 and site.inter_container_encryption,
+        "TimeoutSeconds": longest + _MARGIN_S,
+    }
+
+
+def as_strings(values: dict[str, Value | None]) -> dict[str, str]:
+    """Hyperparameters as SageMaker carries them: the complete set, so that a job says all that made its model."""
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def check_gate(algorithm: Algorithm, request: Request) -> None:
+    """Refuses a gate that could not be decided.
+
+    Raises:
+        InvalidJobError: a metric that the algorithm does not emit, or nothing to compare it with.
+    """
+    gate = request.gate
+    if gate is None:
+        return
+    if algorithm.metric(gate.metric) is None:
+        emitted = ", ".join(metric.name for metric in algorithm.metrics)
+        raise InvalidJobError(
+            f"gate.metric is {gate.metric!r}, which {algorithm.name} does not emit; it must be one of {emitted}."
+        )
+    if gate.at_least is None and gate.at_most is None and not gate.beat_champion:
+        raise InvalidJobError("gate asks for nothing; it must have at_least, at_most or beat_champion: true.")
+    if gate.beat_champion and "endpoint" in request.model_fields_set and request.endpoint is None:
+        raise InvalidJobError(
+            "gate.beat_champion is true, but endpoint is null; the champion is the model behind the endpoint: name it."
+        )

@@ -1,0 +1,58 @@
+"""Why an execution failed, in words: what AWS wraps into JSON and into its own phrases, unwrapped."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# States that are one step to a person: putting the model behind the endpoint.
+_DEPLOYING = frozenset(
+    {
+        *("CreateModel", "CreateEndpointConfig", "FindEndpoint", "CreateEndpoint", "UpdateEndpoint"),
+        *("CheckEndpoint", "RetireOld"),
+    }
+)
+# "... (Service: SageMaker, Status Code: 400, Request ID: ...)", as the SDK integrations end their messages.
+_SERVICE = re.compile(r"\s*\(Service: .*\)$", re.DOTALL)
+# "An error occurred (ValidationException) when calling the CreateModel operation: ...", as botocore begins its own.
+_OPERATION = re.compile(r"^An error occurred \(\S+\) when calling the \w+ operation(?: \(.*?\))?: ")
+
+
+def failed_state(failed: Mapping[str, Any]) -> str:
+    """The state that failed: the only key of what the states' Catch noted."""
+    (state,) = failed
+    return str(state)
+
+
+def error_name(state: str) -> str:
+    """The execution's error, named after the step: TrainFailed, DeployFailed."""
+    return f"{'Deploy' if state in _DEPLOYING else state}Failed"
+
+
+def in_words(failure: Mapping[str, Any]) -> str:
+    """The reason that a failure's Error and Cause hold, in words."""
+    error, cause = failure.get("Error") or "", failure.get("Cause") or ""
+    if not cause.strip():
+        return "it took longer than it may." if error == "States.Timeout" else f"{error or 'no reason was given'}."
+    try:
+        described = json.loads(cause)
+    except ValueError:
+        described = cause
+    if isinstance(described, dict):
+        return _of_description(described) or cause
+    return _SERVICE.sub("", _OPERATION.sub("", str(described)))
+
+
+def _of_description(described: Mapping[str, Any]) -> str | None:
+    """The reason in a training job's description, or in what a Lambda raised."""
+    if described.get("FailureReason"):
+        return str(described["FailureReason"])
+    if described.get("errorMessage"):
+        return _SERVICE.sub("", _OPERATION.sub("", str(described["errorMessage"])))
+    if described.get("SecondaryStatus") == "MaxRuntimeExceeded":
+        return "the training job reached max_runtime_s before it was done."
+    if described.get("TrainingJobStatus") == "Stopped":
+        return "the training job was stopped."
+    return str(described["errorType"]) if described.get("errorType") else None
