@@ -43,7 +43,13 @@ class Metrics:
         dimensions = [{"Name": "TrainingJobName", "Value": self._job}]
         with self._lock:
             self._latest[name] = {"MetricName": name, "Value": value, "Timestamp": now}
-            datum = {"MetricName": name, "Value": value, "Timestamp": now, "Dimensions": dimensions, "Unit": "None"}
+            datum = {
+                "MetricName": name,
+                "Value": value,
+                "Timestamp": now.replace(tzinfo=None),  # moto's CloudWatch reckons in naive UTC
+                "Dimensions": dimensions,
+                "Unit": "None",
+            }
             self._backend.put_metric_data(NAMESPACE, [datum])
 
 

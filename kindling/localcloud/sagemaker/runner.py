@@ -117,6 +117,7 @@ class ProcessRunner:
         environment |= {"PYTHONUNBUFFERED": "1", **wanted.environment, "SAGEMAKER_BASE_DIR": str(wanted.base)}
         if port:
             environment["SAGEMAKER_BIND_TO_PORT"] = str(port)
+        reading, writing = os.pipe()
         try:
             program = self._programs(self._images.algorithm_of(wanted.image))
             process = self._processes.start(
@@ -124,18 +125,20 @@ class ProcessRunner:
                 name=wanted.name,
                 env=environment,
                 cwd=wanted.base,
-                stdout=subprocess.PIPE,
+                stdout=writing,
                 stderr=subprocess.STDOUT,
             )
         except (LookupError, OSError, RuntimeError) as error:
+            os.close(reading)
             raise DataError(f"{wanted.name} could not be started: {error}") from error
-        return _Process(process, (LOOPBACK, port))
+        finally:
+            os.close(writing)
+        return _Process(process, os.fdopen(reading, "rb"), (LOOPBACK, port))
 
 
 class _Process:
-    def __init__(self, process: subprocess.Popen[bytes], address: tuple[str, int]) -> None:
-        assert process.stdout is not None
-        self.output: IO[bytes] = process.stdout
+    def __init__(self, process: subprocess.Popen[bytes], output: IO[bytes], address: tuple[str, int]) -> None:
+        self.output = output
         self.address = address
         self._process = process
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +39,25 @@ _REPEATED = (
     "ProfilerConfig",
     "Environment",
 )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    status: str
+    secondary_status: str
+    reason: str | None = None
+
+
+COMPLETED = Outcome("Completed", "Completed")
+STOPPED = Outcome("Stopped", "Stopped")
+OVERTIME = Outcome("Stopped", "MaxRuntimeExceeded")
+
+
+def failed(reason: str) -> Outcome:
+    """The outcome of a job that failed."""
+    return Outcome("Failed", "Failed", reason)
 
 
 class TrainingJob:
@@ -84,13 +104,13 @@ class TrainingJob:
                 self.enter("Stopping")
             return True
 
-    def finish(self, status: str, secondary_status: str, reason: str | None = None) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """End the job."""
         with self._lock:
-            self.failure_reason = reason[:_REASON_LENGTH] if reason else None
+            self.failure_reason = outcome.reason[:_REASON_LENGTH] if outcome.reason else None
             self.training_end_time = datetime.now(UTC)
-            self.status = status
-            self.enter(secondary_status)
+            self.status = outcome.status
+            self.enter(outcome.secondary_status)
             self._transitions[-1]["EndTime"] = self.training_end_time
 
     @property

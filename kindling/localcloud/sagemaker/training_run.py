@@ -23,7 +23,15 @@ from kindling.localcloud.sagemaker.logs import LogStream, OutputReader
 from kindling.localcloud.sagemaker.metrics import Metrics
 from kindling.localcloud.sagemaker.objects import Address, Objects
 from kindling.localcloud.sagemaker.runner import Runner, Start
-from kindling.localcloud.sagemaker.training_job import STOPPING, TrainingJob
+from kindling.localcloud.sagemaker.training_job import (
+    COMPLETED,
+    OVERTIME,
+    STOPPED,
+    STOPPING,
+    Outcome,
+    TrainingJob,
+    failed,
+)
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -66,21 +74,25 @@ class TrainingRun:
         self._events.put(STOP)
 
     def _run(self) -> None:
-        job = self._job
+        try:
+            outcome = self._outcome()
+        finally:
+            # Before the job says that it ended: whoever waits for that finds the disk as it was.
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._job.finish(outcome)
+
+    def _outcome(self) -> Outcome:
         try:
             self._prepare()
             self._download()
-            ended = self._train()
-            self._conclude(ended)
+            return self._conclude(self._train())
         except _StoppedError:
-            job.finish("Stopped", "Stopped")
+            return STOPPED
         except DataError as error:
-            job.finish("Failed", "Failed", f"ClientError: {error}")
+            return failed(f"ClientError: {error}")
         except Exception as error:  # whatever it is, the job must not stay InProgress for ever
-            _logger.exception("training job %s", job.name)
-            job.finish("Failed", "Failed", f"InternalServerError: the embedded cloud failed: {error!r}")
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _logger.exception("training job %s", self._job.name)
+            return failed(f"InternalServerError: the embedded cloud failed: {error!r}")
 
     def _prepare(self) -> None:
         request = self._job.request
@@ -143,24 +155,19 @@ class TrainingRun:
             )
             running.add(host, container, OutputReader(container.output, stream))
 
-    def _conclude(self, ended: Ended) -> None:
+    def _conclude(self, ended: Ended) -> Outcome:
         job = self._job
         job.metrics = self._metrics.final()
         for host in self._hosts:
             shutil.rmtree(host.base / "input", ignore_errors=True)  # makes room for the archives
         job.enter("Uploading")
-        if ended.why == "failed":
-            self._upload([host.output_data for host in self._hosts], "output.tar.gz")
-            job.finish("Failed", "Failed", _failure_reason(ended))
-            return
         self._upload([host.output_data for host in self._hosts], "output.tar.gz")
+        if ended.why == "failed":
+            return failed(_failure_reason(ended))
         job.artifacts = self._upload([host.model for host in self._hosts], "model.tar.gz", even_if_empty=True)
         if ended.why == "overtime":
-            job.finish("Stopped", "MaxRuntimeExceeded")
-        elif ended.why == "stopped" or job.status == STOPPING:
-            job.finish("Stopped", "Stopped")
-        else:
-            job.finish("Completed", "Completed")
+            return OVERTIME
+        return STOPPED if ended.why == "stopped" or job.status == STOPPING else COMPLETED
 
     def _upload(self, folders: Sequence[Path], name: str, *, even_if_empty: bool = False) -> str | None:
         if archives.is_empty(folders) and not even_if_empty:

@@ -15,7 +15,7 @@ from botocore.validate import ParamValidator
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 
 # Java's Unicode classes, which Python's `re` does not know, widened to what it does.
-_UNICODE_CLASSES = {r"\p{L}": r"\w", r"\p{M}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s"}
+_UNICODE_CLASSES = {r"\p{Alnum}": "a-zA-Z0-9", r"\p{L}": r"\w", r"\p{M}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s"}
 
 Supported = Mapping[str, "Supported | None"]
 

@@ -1,0 +1,63 @@
+"""An embedded cloud of SageMaker and moto alone, whose one image is the small program beside this file.
+
+`python -m tests.localcloud.sagemaker.embedded STATE` runs one in a process of its own and prints its port.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.images import Image
+from kindling.localcloud.sagemaker import Limits, install
+from kindling.localcloud.sagemaker.runner import ProcessRunner, Program
+
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:small"
+LIMITS = Limits(stop_grace_s=1, peers_grace_s=1, ping_s=20, serving_grace_s=1, invocation_s=1)
+PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
+
+
+def start(state: Path) -> tuple[Cloud, Any]:
+    """A cloud that answers, and its server."""
+    application = DomainDispatcherApplication(create_backend_app)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
+    cloud = Cloud(state=state, port=server.port)
+    cloud.images.record(IMAGE, Image(algorithm="small", built_as="small"))
+    install(cloud, runner=ProcessRunner(cloud.processes, cloud.images, lambda name: PROGRAM), limits=LIMITS)
+    threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
+    return cloud, server
+
+
+def client(service: str, port: int) -> Any:
+    """A client of a service of the cloud."""
+    return boto3.client(
+        service,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"max_attempts": 1}, parameter_validation=False),
+    )
+
+
+def make_role(port: int, name: str = "training") -> str:
+    """The ARN of a new role that SageMaker may assume."""
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "sagemaker.amazonaws.com"}}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = client("iam", port).create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+    return str(role["Role"]["Arn"])
+
+
+if __name__ == "__main__":
+    cloud, _ = start(Path(sys.argv[1]))
+    print(cloud.port, flush=True)
+    threading.Event().wait()

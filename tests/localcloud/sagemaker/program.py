@@ -1,0 +1,100 @@
+"""A real program that follows the container contract, small enough to see through: what the tests' images run.
+
+`python sagemaker_program.py train|serve`. Training does what its hyperparameters say; serving echoes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+BASE = Path(os.environ["SAGEMAKER_BASE_DIR"])
+
+
+def train() -> int:
+    config = {path.stem: json.loads(path.read_text()) for path in (BASE / "input" / "config").glob("*.json")}
+    asked, host = config["hyperparameters"], config["resourceconfig"]["current_host"]
+    data = {
+        path.relative_to(BASE / "input" / "data").as_posix(): path.read_text()
+        for path in sorted((BASE / "input" / "data").rglob("*"))
+        if path.is_file()
+    }
+    report = {"config": config, "data": data, "environment": dict(os.environ)}
+    (BASE / "model" / f"{host}.json").write_text(json.dumps(report))
+    for key in asked:
+        if key.startswith("print"):
+            print(asked[key], flush=True)
+    if "output" in asked:
+        (BASE / "output" / "data" / f"{host}.txt").write_text(asked["output"])
+    if "wait" in asked:
+        wait(asked["wait"])
+    if asked.get("fail_on", host) == host and "failure" in asked:
+        (BASE / "output" / "failure").write_text(asked["failure"])
+        return 1
+    if asked.get("killed_host") == host:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return int(asked.get("exit", "0"))
+
+
+def wait(how: str) -> None:
+    """Run on: until SIGTERM ("politely"), or whatever comes ("stubbornly")."""
+    ended = []
+    if how == "stubbornly":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    else:
+        signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
+    print("waiting", flush=True)
+    while not ended:
+        time.sleep(0.02)
+    (BASE / "model" / "saved-on-sigterm").write_text("yes")
+
+
+class Server(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.answer(200 if os.environ.get("HEALTHY", "yes") == "yes" else 503, b"", "text/plain")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if body.startswith(b"fail "):
+            self.answer(int(body.split()[1]), b"what went wrong", "text/plain")
+            return
+        if body == b"die":
+            os._exit(3)
+        if body == b"sleep":
+            time.sleep(60)
+        said = {
+            "body": body.decode("latin-1"),
+            "content_type": self.headers["Content-Type"],
+            "accept": self.headers["Accept"],
+            "greeting": os.environ.get("GREETING"),
+            "model": sorted(path.name for path in (BASE / "model").iterdir()),
+            "pid": os.getpid(),
+        }
+        self.answer(200, json.dumps(said).encode(), "application/json")
+
+    def answer(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def serve() -> int:
+    print("serving", flush=True)
+    if "EXIT" in os.environ:
+        print("ClientError: the model cannot be read.", flush=True)
+        return int(os.environ["EXIT"])
+    ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Server).serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit({"train": train, "serve": serve}[sys.argv[1]]())
