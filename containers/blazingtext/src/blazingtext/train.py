@@ -1,0 +1,244 @@
+"""A word2vec training job, from its channel to vectors.txt, vectors.bin and eval.json."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from blazingtext import fasttext_format
+from blazingtext._engine import Corpus, Trainer, write_text_vectors
+from blazingtext.distributed import Averaging
+from blazingtext.evaluation import evaluate
+from blazingtext.progress import Progress
+from contract.environment import TrainingEnvironment
+from contract.errors import ClientError
+from contract.rendezvous import Hosts, rendezvous
+from contract.training import run_training
+
+logger = logging.getLogger(__name__)
+
+_STEPS = 100  # calls of the engine in one job on one host: how often it listens for a stop and can tell its progress
+
+
+class Word2Vec(BaseModel):
+    """The hyperparameters, typed; defaults and ranges are in algorithm.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    mode: Literal["batch_skipgram", "skipgram", "cbow"]
+    batch_size: int
+    buckets: int
+    epochs: int
+    evaluation: bool
+    learning_rate: float
+    min_char: int
+    max_char: int
+    min_count: int
+    negative_samples: int
+    sampling_threshold: float
+    seed: int
+    subwords: bool
+    threads: int
+    vector_dim: int
+    window_size: int
+
+
+def main() -> int:
+    """Train as the environment says; the exit code."""
+    return run_training("blazingtext", train)
+
+
+def train(environment: TrainingEnvironment) -> None:
+    """Read the corpus, train on all hosts, and on the first host write and score the vectors."""
+    settings = Word2Vec.model_validate(environment.hyperparameters)
+    announce(environment, settings)
+    with rendezvous(environment) as hosts:
+        corpus = read_corpus(environment, settings)
+        trainer = make_trainer(corpus, environment, settings)
+        if fit(trainer, corpus, hosts, environment, settings) and environment.is_master:
+            write_model(trainer, corpus, environment.paths.model, settings)
+            if settings.evaluation and not environment.stopping.is_set():
+                score(trainer, corpus, environment.paths.model)
+        hosts.await_master()
+    if not environment.is_master:
+        logger.info(
+            "Master host is not alive. Training might have finished. Shutting down.... Check the logs for %s machine.",
+            environment.hosts[0],
+        )
+
+
+def announce(environment: TrainingEnvironment, settings: Word2Vec) -> None:
+    """Say what is about to run, and warn of settings that are allowed but rarely wise."""
+    print("Arguments: train")
+    if len(environment.hosts) > 1:
+        logger.info(
+            "Running distributed CPU BlazingText training using %s on %d hosts.", settings.mode, len(environment.hosts)
+        )
+        print(
+            f"processor name: {environment.current_host}, number of processors: {len(environment.hosts)},"
+            f" rank: {environment.rank}"
+        )
+    else:
+        logger.info("Running single machine CPU BlazingText training using %s mode.", settings.mode)
+    recommended = 2 * settings.window_size + 1
+    if settings.mode == "batch_skipgram" and settings.batch_size != recommended:
+        logger.warning(
+            "It is recommended that you set batch_size as 2*window_size + 1 which is %d in this case.", recommended
+        )
+    if settings.vector_dim >= 1500:
+        logger.warning("vector_dim=%d needs much memory; most uses need no more than 300.", settings.vector_dim)
+
+
+def read_corpus(environment: TrainingEnvironment, settings: Word2Vec) -> Corpus:
+    """The channel's files, encoded.
+
+    Raises:
+        ClientError: no files, bytes that are not UTF-8, or no word that is frequent enough.
+    """
+    channel = environment.channel("train")
+    files = channel.files()
+    for path in files:
+        print(f"Processing {path} . File size: {path.stat().st_size / 2**20} MB")
+    try:
+        corpus = Corpus([str(path) for path in files], settings.min_count, threads(environment, settings))
+    except ValueError as error:
+        found = str(error).replace(f"{channel.directory}/", "")
+        raise ClientError(f"channel {channel.name!r}: {found}") from error
+    for millions in range(10, corpus.tokens_read // 10**6, 10):
+        print(f"Read {millions}M words")
+    print(f"Read {corpus.tokens_read // 10**6}M words")
+    print(f"Number of words:  {len(corpus.counts)}")
+    if not len(corpus.counts):
+        raise ClientError(
+            f"channel {channel.name!r} holds no word that occurs at least min_count={settings.min_count} times"
+            f" ({corpus.tokens_read} tokens read); lower min_count or check the corpus."
+        )
+    return corpus
+
+
+def threads(environment: TrainingEnvironment, settings: Word2Vec) -> int:
+    """Training threads of this host."""
+    return settings.threads or environment.cpus
+
+
+def make_trainer(corpus: Corpus, environment: TrainingEnvironment, settings: Word2Vec) -> Trainer:
+    """The engine, ready to train this host's part.
+
+    Raises:
+        ClientError: the model does not fit into memory.
+    """
+    try:
+        return Trainer(
+            corpus,
+            mode=settings.mode,
+            dim=settings.vector_dim,
+            window_size=settings.window_size,
+            negative_samples=settings.negative_samples,
+            batch_size=settings.batch_size,
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            sampling_threshold=settings.sampling_threshold,
+            subwords=settings.subwords,
+            min_char=settings.min_char,
+            max_char=settings.max_char,
+            buckets=settings.buckets,
+            seed=settings.seed,
+            threads=threads(environment, settings),
+            rank=environment.rank,
+            ranks=len(environment.hosts),
+        )
+    except MemoryError:
+        rows = 2 * len(corpus.counts) + settings.subwords * settings.buckets
+        raise ClientError(
+            f"{rows} vectors of vector_dim={settings.vector_dim} do not fit into memory; lower vector_dim"
+            f"{', buckets' if settings.subwords else ''} or raise min_count, or choose a larger instance."
+        ) from None
+
+
+def fit(trainer: Trainer, corpus: Corpus, hosts: Hosts, environment: TrainingEnvironment, settings: Word2Vec) -> bool:
+    """Train to the end, or until the job is asked to stop; whether there is anything worth keeping.
+
+    Raises:
+        ClientError: the vectors grew beyond all bounds.
+    """
+    averaging = Averaging(hosts, trainer, corpus)
+    progress = Progress(total_words=corpus.tokens_read * settings.epochs, fenced=hosts.size == 1)
+    words, unfinished, stopping = 0, True, False
+    while not stopping:
+        try:
+            trained = trainer.train(averaging.interval or max(1, trainer.total_words // _STEPS))
+        except FloatingPointError:
+            raise ClientError(
+                f"learning_rate={settings.learning_rate:g} is too high for this corpus: the vectors grew beyond all"
+                " bounds; lower it."
+            ) from None
+        reports = hosts.exchange(
+            [
+                trainer.words_done,
+                trained > 0 and trainer.words_done < trainer.total_words,
+                environment.stopping.is_set(),
+            ]
+        )
+        words = sum(report[0] for report in reports)
+        unfinished = any(report[1] for report in reports)
+        stopping = not unfinished or any(report[2] for report in reports)
+        averaging.synchronise(trained, everything=stopping)
+        progress.tell(words, trainer.alpha, finished=not unfinished)
+    if unfinished:
+        logger.warning("The job was asked to stop; keeping what was trained so far.")
+    else:
+        progress.summarise()
+    return words > 0
+
+
+def write_model(trainer: Trainer, corpus: Corpus, folder: Path, settings: Word2Vec) -> None:
+    """Write vectors.txt and vectors.bin."""
+    write_text_vectors(str(folder / "vectors.txt"), corpus.words, trainer.word_vectors())
+    fasttext_format.write(
+        folder / "vectors.bin",
+        fasttext_format.Settings(
+            architecture="cbow" if settings.mode == "cbow" else "skipgram",
+            dim=settings.vector_dim,
+            window_size=settings.window_size,
+            epochs=settings.epochs,
+            min_count=settings.min_count,
+            negative_samples=settings.negative_samples,
+            buckets=settings.buckets if settings.subwords else 0,
+            min_char=settings.min_char if settings.subwords else 0,
+            max_char=settings.max_char if settings.subwords else 0,
+            sampling_threshold=settings.sampling_threshold,
+        ),
+        words=corpus.words,
+        counts=corpus.counts,
+        tokens=corpus.tokens_read,
+        input=trainer.input,
+        output=trainer.output,
+    )
+
+
+def score(trainer: Trainer, corpus: Corpus, folder: Path) -> None:
+    """Evaluate the vectors on WordSim-353; write eval.json, and print the metric where there is one."""
+    print("\nEvaluating word embeddings....")
+    print(f"Vectors read from: {folder / 'vectors.txt'}")
+    evaluation = evaluate(corpus.words, trainer.word_vectors())
+    content = json.dumps(evaluation.as_json(), indent=4)
+    (folder / "eval.json").write_text(content + "\n", encoding="utf-8")
+    print(content)
+    if evaluation.mean_rho is None:
+        logger.warning(
+            "WordSim-353 gives no score: both words are known of only %d of its %d pairs.",
+            evaluation.found,
+            evaluation.total,
+        )
+        return
+    if 2 * evaluation.found < evaluation.total:
+        logger.warning(
+            "The score says little: both words are known of only %d of WordSim-353's %d pairs.",
+            evaluation.found,
+            evaluation.total,
+        )
+    logger.info("#mean_rho: %s", evaluation.mean_rho)
