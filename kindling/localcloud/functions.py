@@ -143,9 +143,22 @@ def install(cloud: Cloud) -> None:
         return outcome.payload.encode()
 
     replace(models.LambdaFunction, "invoke", invoke)
+    _follow_qualifiers()
     _forget_deleted(functions)
     _accept_foreign_layers(cloud)
     _follow_logging_config()
+
+
+def _follow_qualifiers() -> None:
+    """Invoke the version or alias that is asked for; moto looks for the parameter under another spelling."""
+    from moto.awslambda.responses import LambdaResponse
+
+    def invoke(self: Any) -> Any:
+        if "Qualifier" in self.querystring:
+            self.querystring["qualifier"] = self.querystring["Qualifier"]
+        return invoke_unqualified(self)
+
+    invoke_unqualified = replace(LambdaResponse, "invoke", invoke)
 
 
 def _forget_deleted(functions: Functions) -> None:

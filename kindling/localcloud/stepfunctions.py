@@ -52,6 +52,7 @@ def install(cloud: Cloud) -> None:
     _name_executions()
     _stop_at_once()
     _page_history()
+    _date_time_outs()
 
 
 def _call_this_cloud(cloud: Cloud) -> None:
@@ -60,6 +61,12 @@ def _call_this_cloud(cloud: Cloud) -> None:
     from moto.stepfunctions.parser.asl.utils import boto_client
 
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=cloud.region)
+
+    def identify(parsed: dict[str, Any], **_more: Any) -> None:
+        parsed.setdefault("ResponseMetadata", {}).setdefault("RequestId", str(uuid.uuid4()))
+
+    # The interpreter puts the request's id into an error's cause, and not every answer of moto has one.
+    session.events.register("after-call", identify)
 
     @cache
     def client(region: str, service: str) -> Any:
@@ -199,3 +206,17 @@ def _page_history() -> None:
         return ActionResult(page | ({"nextToken": str(end)} if end < len(events) else {}))
 
     replace(StepFunctionResponse, "get_execution_history", get_execution_history)
+
+
+def _date_time_outs() -> None:
+    """Say when an execution timed out; moto gives the date of every other end."""
+    from moto.stepfunctions.responses import StepFunctionResponse
+
+    def describe_execution(self: Any) -> Any:
+        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+        answer = describe(self)
+        if execution.stop_date is not None:
+            answer.result["stopDate"] = execution.stop_date
+        return answer
+
+    describe = replace(StepFunctionResponse, "describe_execution", describe_execution)
