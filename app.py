@@ -19,8 +19,7 @@ def wire(app: cdk.App, settings: Settings) -> None:
     """Every stack of a deployment."""
     storage = StorageStack(app, f"{settings.prefix}Storage", settings=settings)
     registry = RegistryStack(app, f"{settings.prefix}Registry", settings=settings)
-    images = ImagesStack(app, f"{settings.prefix}Images", settings=settings)
-    images.add_stack_dependency(registry)
+    ImagesStack(app, f"{settings.prefix}Images", settings=settings, registry=registry)
     NotificationsStack(app, f"{settings.prefix}Notifications", settings=settings, key=storage.buckets.key)
     HostingStack(
         app,

@@ -11,20 +11,22 @@ from containers import catalogue
 from stacks.base import HouseStack
 from stacks.constructs.algorithm_image import AlgorithmImage, AlgorithmImageProps
 from stacks.constructs.image_repository import repository_name
+from stacks.constructs.image_synthesizer import ImageSynthesizer
 from stacks.settings import Settings
 
 
 class ImagesStack(HouseStack):
     """One image per algorithm of the catalogue, in the house's own repository."""
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
+    def __init__(self, scope: Construct, id: str, *, settings: Settings, registry: cdk.Stack) -> None:
         super().__init__(
             scope,
             id,
             settings=settings,
             description="Kindling: the algorithms' container images",
-            synthesizer=cdk.DefaultStackSynthesizer(image_assets_repository_name=repository_name(settings)),
+            synthesizer=ImageSynthesizer(repository_name=repository_name(settings), repository_stack=registry),
         )
+        self.add_stack_dependency(registry)
         self.images: dict[str, ecr_assets.DockerImageAsset] = {}
         for name in catalogue.algorithms():
             props = AlgorithmImageProps(containers=catalogue.CONTAINERS, algorithm=name)
