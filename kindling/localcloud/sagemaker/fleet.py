@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ class Hosting:
     objects: Objects
     logs: LogsBackend
     limits: Limits
+    client_environment: Mapping[str, str]
 
 
 class Fleet:
@@ -125,11 +126,12 @@ class Fleet:
         stream = LogStream(
             self._around.logs, f"{LOG_GROUP}/{self._endpoint}", f"{variant.name}/i-{uuid.uuid4().hex[:17]}"
         )
+        reachable = {} if variant.model.isolated else self._around.client_environment
         start = Start(
             name=f"{self._endpoint}/{base.name}",
             image=variant.model.image,
             command="serve",
             base=base,
-            environment=variant.model.environment,
+            environment={**reachable, **variant.model.environment},
         )
         return Instance(variant, start, self._around.runner, stream, self._around.limits)

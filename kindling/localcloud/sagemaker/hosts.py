@@ -91,7 +91,7 @@ class RunningHosts:
             output.finish()
             self._events.put((host, code))
 
-        threading.Thread(target=watch, name=f"{host.name} end", daemon=True).start()
+        threading.Thread(target=watch, name=f"{output.stream.name} end", daemon=True).start()
 
     def attend(self, deadline: float) -> Ended:
         """Wait until every host is done, one fails, a stop is asked for, or the monotonic clock reaches `deadline`."""

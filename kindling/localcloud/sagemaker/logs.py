@@ -15,6 +15,8 @@ _LAST_READ_S = 5.0
 
 Listener = Callable[[str], None]
 
+_creating = threading.Lock()
+
 
 class LogStream:
     """One stream of a log group; both come into being with it. `listener` hears every line."""
@@ -61,9 +63,6 @@ class LogStream:
         if self._listener is not None:
             for text in texts:
                 self._listener(text)
-
-
-_creating = threading.Lock()
 
 
 class OutputReader:

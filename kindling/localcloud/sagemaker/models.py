@@ -48,6 +48,7 @@ class Model:
         self.container: dict[str, Any] = container_of(request)
         self.image: str = self.container["Image"]
         self.environment: dict[str, str] = self.container.get("Environment", {})
+        self.isolated: bool = request.get("EnableNetworkIsolation", False)
 
     @property
     def data(self) -> Address | None:
@@ -60,12 +61,11 @@ class Model:
     def describe(self) -> dict[str, Any]:
         """What DescribeModel answers."""
         shown = {name: value for name, value in self.request.items() if name != "Tags"}
-        isolated = self.request.get("EnableNetworkIsolation", False)
         return {
             **shown,
             "ModelArn": self.arn,
             "CreationTime": self.creation_time,
-            "EnableNetworkIsolation": isolated,
+            "EnableNetworkIsolation": self.isolated,
         }
 
 

@@ -50,9 +50,10 @@ class Service:
             folder.mkdir(parents=True)
         objects, log = Objects(cloud.account_id), logs.backend(cloud.account_id, cloud.region)
         self._region = cloud.region
-        self.training_jobs = TrainingJobs(cloud, Surroundings(jobs, runner, objects, log, limits))
+        reach = cloud.client_environment
+        self.training_jobs = TrainingJobs(cloud, Surroundings(jobs, runner, objects, log, limits, reach))
         self.models = Models(cloud, runner, objects)
-        self.endpoints = Endpoints(cloud, self.models, Hosting(endpoints, runner, objects, log, limits))
+        self.endpoints = Endpoints(cloud, self.models, Hosting(endpoints, runner, objects, log, limits, reach))
         parts = (self.training_jobs, self.models, self.endpoints.configs, self.endpoints)
         self._tags = Tags([part.resources for part in parts])
         self._operations: dict[str, Operation] = {

@@ -8,7 +8,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class Surroundings:
     objects: Objects
     logs: LogsBackend
     limits: Limits
+    client_environment: Mapping[str, str]
 
 
 class _StoppedError(Exception):
@@ -134,7 +135,9 @@ class TrainingRun:
 
     def _start_hosts(self, running: RunningHosts) -> None:
         request, runner = self._job.request, self._around.runner
+        isolated = request.get("EnableNetworkIsolation", False)
         environment = {
+            **({} if isolated else self._around.client_environment),
             **runner.rendezvous(len(self._hosts)),
             **request.get("Environment", {}),
             "TRAINING_JOB_NAME": self._job.name,

@@ -70,7 +70,14 @@ def test_a_container_finds_its_configuration_and_environment(account: Account) -
     assert environment["MASTER_ADDR"] == "127.0.0.1"
     assert environment["MASTER_PORT"] == account.reports(job)["algo-1"]["environment"]["MASTER_PORT"]
     assert int(environment["KINDLING_CPUS_PER_HOST"]) >= 1
-    assert "AWS_SECRET_ACCESS_KEY" not in environment
+
+
+def test_only_a_container_without_network_isolation_is_told_where_the_cloud_is(account: Account) -> None:
+    for isolated in (True, False):
+        job = account.train(EnableNetworkIsolation=isolated)
+        environment = account.reports(job)["algo-1"]["environment"]
+        assert environment.get("AWS_ENDPOINT_URL") == (None if isolated else account.cloud.endpoint_url)
+        assert ("AWS_SECRET_ACCESS_KEY" in environment) is not isolated
 
 
 def test_a_gzipped_channel_arrives_decompressed_and_an_https_address_is_understood(account: Account) -> None:
