@@ -30,7 +30,7 @@ def plan(algorithm: Algorithm, site: Site, execution: Mapping[str, Any], holds_d
     training = training_job(algorithm, request, site, base, holds_data)
     return {
         "run": execution["name"],
-        "name": request.name or algorithm.name,
+        "algorithm": algorithm.name,
         "base_name": base,
         "training": training,
         "gate": request.gate.model_dump() if request.gate else None,

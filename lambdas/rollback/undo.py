@@ -57,22 +57,21 @@ def undo(sagemaker: Any, begun: Begun, progress: Progress, longest: int) -> Prog
         longest: how many calls there may be; what is still in motion after them is named as not undone.
     """
     progress = replace(progress, calls=progress.calls + 1)
-    try:
-        for step in (_stop_jobs, _undo_endpoint):
+    for what, step in (("training job", _stop_jobs), (f"endpoint {begun.endpoint}", _undo_endpoint)):
+        try:
             progress, waiting = step(sagemaker, begun, progress)
-            if waiting:
-                return _out_of_time(progress, waiting) if progress.calls >= longest else progress
-    except CannotUndoError as error:
-        return replace(progress, undone=(*progress.undone, str(error)), done=True)
-    except (ClientError, BotoCoreError) as error:
-        reason = in_words({"Cause": str(error)})
-        return replace(progress, undone=(*progress.undone, f"endpoint {begun.endpoint}: {reason}"), done=True)
+        except CannotUndoError as error:
+            return replace(progress, undone=(str(error),), done=True)
+        except (ClientError, BotoCoreError) as error:
+            return replace(progress, undone=(f"{what}: {in_words({'Cause': str(error)})}",), done=True)
+        if waiting:
+            return _out_of_time(progress, waiting) if progress.calls >= longest else progress
     left = [words for words in (_delete_config(sagemaker, begun), _delete_model(sagemaker, begun)) if words]
-    return replace(progress, undone=(*progress.undone, *left), done=True)
+    return replace(progress, undone=tuple(left), done=True)
 
 
 def _out_of_time(progress: Progress, waiting: str) -> Progress:
-    return replace(progress, undone=(*progress.undone, f"{waiting} after {progress.calls} looks"), done=True)
+    return replace(progress, undone=(f"{waiting} after {progress.calls} looks",), done=True)
 
 
 def _stop_jobs(sagemaker: Any, begun: Begun, progress: Progress) -> tuple[Progress, str]:

@@ -1,0 +1,34 @@
+"""The code of the functions as Lambda wants it: nothing but the modules that a function imports."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def function_modules(*folders: str) -> dict[str, Path]:
+    """The modules of folders of lambdas/, by their paths in the function's code."""
+    found = (path for folder in folders for path in sorted((ROOT / "lambdas" / folder).glob("*.py")))
+    return {path.relative_to(ROOT).as_posix(): path for path in found}
+
+
+def contract_modules() -> dict[str, Path]:
+    """What a function needs of the contract package, by paths in a layer: the description of an algorithm."""
+    package = ROOT / "containers" / "contract" / "src" / "contract"
+    return {f"python/contract/{name}": package / name for name in ("__init__.py", "specification.py")}
+
+
+@contextmanager
+def laid_out(files: Mapping[str, Path]) -> Iterator[str]:
+    """A folder with copies of just these files, gone again afterwards; the CDK copies an asset when it is made."""
+    with TemporaryDirectory(prefix="kindling-code-") as folder:
+        for name, source in files.items():
+            target = Path(folder) / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        yield folder

@@ -1,0 +1,116 @@
+"""The role of an algorithm's state machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from stacks.acknowledgements import acknowledge, wildcard
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineRoleProps:
+    """Whom the state machine calls, and as whom its jobs and models run. `ours` begins all names that it gives."""
+
+    ours: str
+    functions: Sequence[lambda_.IFunction]
+    training_role: iam.IRole
+    hosting_role: iam.IRole
+    topic: sns.ITopic
+    topic_key: kms.IKey
+
+
+class PipelineRole(Construct):
+    """Written by hand: the CDK derives no permissions from states written in Amazon States Language."""
+
+    def __init__(self, scope: Construct, id: str, props: PipelineRoleProps) -> None:
+        super().__init__(scope, id)
+        self._props = props
+        self._jobs, self._models, self._configs = (
+            self._arn("sagemaker", kind, f"{props.ours}-*") for kind in ("training-job", "model", "endpoint-config")
+        )
+        self._endpoints = self._arn("sagemaker", "endpoint", "*")
+        statements = [*self._functions_and_topic(), *self._training(), *self._deployment()]
+        self.role = iam.Role(
+            self,
+            "Role",
+            description=f"State machine of {props.ours}",
+            assumed_by=iam.ServicePrincipal(
+                "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
+            ),
+            inline_policies={"Pipeline": iam.PolicyDocument(statements=statements)},
+        )
+        self._acknowledge()
+
+    def _functions_and_topic(self) -> list[iam.PolicyStatement]:
+        props = self._props
+        return [
+            iam.PolicyStatement(
+                sid="CallFunctions",
+                actions=["lambda:InvokeFunction"],
+                resources=[function.function_arn for function in props.functions],
+            ),
+            iam.PolicyStatement(sid="Announce", actions=["sns:Publish"], resources=[props.topic.topic_arn]),
+            iam.PolicyStatement(
+                sid="EncryptAnnouncement",
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=[props.topic_key.key_arn],
+            ),
+        ]
+
+    def _training(self) -> list[iam.PolicyStatement]:
+        return [
+            self._allow(
+                "Train",
+                ["CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob", "AddTags", "ListTags"],
+                [self._jobs],
+            ),
+            # How Step Functions learns that a job has ended.
+            iam.PolicyStatement(
+                sid="AwaitJob",
+                actions=["events:PutTargets", "events:PutRule", "events:DescribeRule"],
+                resources=[self._arn("events", "rule", "StepFunctionsGetEventsForSageMakerTrainingJobsRule")],
+            ),
+            iam.PolicyStatement(
+                sid="PassRoles",
+                actions=["iam:PassRole"],
+                resources=[self._props.training_role.role_arn, self._props.hosting_role.role_arn],
+                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
+        ]
+
+    def _deployment(self) -> list[iam.PolicyStatement]:
+        return [
+            self._allow("MakeModel", ["CreateModel", "AddTags"], [self._models]),
+            self._allow("MakeConfig", ["CreateEndpointConfig", "AddTags"], [self._configs]),
+            self._allow("Deploy", ["CreateEndpoint", "UpdateEndpoint"], [self._endpoints, self._configs]),
+            self._allow("TagEndpoint", ["AddTags"], [self._endpoints]),
+        ]
+
+    def _acknowledge(self) -> None:
+        acknowledge(
+            self.role,
+            {
+                wildcard(self, self._jobs): "Jobs are named after executions.",
+                wildcard(self, self._models): "Models are named after executions.",
+                wildcard(self, self._configs): "Endpoint configurations are named after executions.",
+                wildcard(self, self._endpoints): "The user names the endpoint in an execution's input.",
+                "AwsSolutions-IAM5[Resource::*]": "The delivery of logs and X-Ray know no resource.",
+            },
+        )
+
+    @staticmethod
+    def _allow(sid: str, operations: Sequence[str], resources: Sequence[str]) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            sid=sid, actions=[f"sagemaker:{operation}" for operation in operations], resources=list(resources)
+        )
+
+    def _arn(self, service: str, resource: str, name: str) -> str:
+        return cdk.Stack.of(self).format_arn(service=service, resource=resource, resource_name=name)

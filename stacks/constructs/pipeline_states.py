@@ -1,0 +1,380 @@
+"""The training pipeline's states, in Amazon States Language with JSONPath.
+
+The document that runs through them: `execution` (name, input), then one part per state that succeeded: `plan`, `job`,
+`evaluation`, `model`, `former`, `begun`, `check`, `smoke_test`, `deployment`; after a failure `failed` and `rollback`.
+Names in ${...} are the state machine's definition substitutions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from contract.specification import Algorithm
+
+State = dict[str, Any]
+
+SUBSTITUTIONS = (
+    *("PlanFunction", "EvaluateFunction", "EndpointFunction", "SmokeTestFunction", "RetireFunction"),
+    *("RollbackFunction", "Partition", "Topic", "HostingRole"),
+)
+
+# Between two looks at an endpoint, or at a rollback that waits for one.
+_POLL_S = 3
+_LAMBDA_S = 120
+_CALL_S = 60
+
+_CAPACITY_ATTEMPTS, _THROTTLED_ATTEMPTS = 4, 4
+# A job's name ends with the number of the attempt: the first one, and every retry of either kind.
+TRAINING_ATTEMPTS = 1 + _CAPACITY_ATTEMPTS + _THROTTLED_ATTEMPTS
+
+
+def _retry(errors: list[str], interval: int, attempts: int, longest: int) -> dict[str, Any]:
+    return {
+        "ErrorEquals": errors,
+        "IntervalSeconds": interval,
+        "MaxAttempts": attempts,
+        "BackoffRate": 2,
+        "MaxDelaySeconds": longest,
+        "JitterStrategy": "FULL",
+    }
+
+
+_LAMBDA_RETRY = [
+    _retry(
+        [
+            *("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"),
+            *("Lambda.TooManyRequestsException", "Lambda.ClientExecutionTimeoutException"),
+        ],
+        *(1, 5, 30),
+    )
+]
+_CALL_RETRY = [_retry(["SageMaker.ThrottlingException", "SageMaker.SdkClientException"], 2, 5, 30)]
+_SNS_RETRY = [_retry(["SNS.ThrottledException", "SNS.InternalErrorException", "SNS.SdkClientException"], 2, 4, 30)]
+_TRAINING_RETRY = [
+    # The account's quota of instances; another job may give some back.
+    _retry(["SageMaker.ResourceLimitExceededException"], 60, _CAPACITY_ATTEMPTS, 900),
+    # SageMaker's name for throttling here, and for little else that Plan has not already refused.
+    _retry(
+        ["SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException", "SageMaker.SdkClientException"],
+        *(2, _THROTTLED_ATTEMPTS, 60),
+    ),
+]
+
+
+def definition(algorithm: Algorithm, site: Mapping[str, Any]) -> dict[str, Any]:
+    """The state machine of one algorithm.
+
+    Args:
+        site: what the Plan function needs to know of the deployment (lambdas/plan/site.py).
+    """
+    return {
+        "Comment": f"Train, evaluate and deploy {algorithm.name}",
+        "StartAt": "Receive",
+        "States": {
+            **_preparation(algorithm, site),
+            **_training(algorithm),
+            **_deployment(algorithm, str(site["name_prefix"])),
+            **_success(),
+            **_failure(algorithm),
+        },
+    }
+
+
+def _preparation(algorithm: Algorithm, site: Mapping[str, Any]) -> dict[str, State]:
+    described = algorithm.model_dump(mode="json", exclude_defaults=True)
+    return {
+        # Whatever the input is, the document is an object, so that a failure can be noted in it.
+        "Receive": {
+            "Type": "Pass",
+            "Parameters": {"execution": {"name.$": "$$.Execution.Name", "input.$": "$"}},
+            "Next": "Plan",
+        },
+        "Plan": _function(
+            "Plan",
+            "${PlanFunction}",
+            {"algorithm": described, "site": dict(site), "execution.$": "$.execution"},
+            "$.plan",
+            "Train",
+        ),
+    }
+
+
+def _training(algorithm: Algorithm) -> dict[str, State]:
+    fields = (
+        *("AlgorithmSpecification", "RoleArn", "HyperParameters", "InputDataConfig", "OutputDataConfig"),
+        *("CheckpointConfig", "ResourceConfig", "StoppingCondition", "EnableNetworkIsolation"),
+        *("EnableManagedSpotTraining", "EnableInterContainerTrafficEncryption"),
+    )
+    return {
+        "Train": {
+            "Type": "Task",
+            "Resource": "arn:${Partition}:states:::sagemaker:createTrainingJob.sync",
+            "Parameters": {
+                "TrainingJobName.$": "States.Format('{}-{}', $.plan.base_name, $$.State.RetryCount)",
+                "Tags.$": "$.plan.tags",
+                **{f"{field}.$": f"$.plan.training.{field}" for field in fields},
+            },
+            "TimeoutSecondsPath": "$.plan.training.TimeoutSeconds",
+            "ResultPath": "$.job",
+            "Retry": _TRAINING_RETRY,
+            "Catch": _catch("Train"),
+            "Next": "Evaluate",
+        },
+        "Evaluate": _function(
+            "Evaluate",
+            "${EvaluateFunction}",
+            {
+                **_who(algorithm),
+                "job.$": "$.job",
+                "gate.$": "$.plan.gate",
+                "endpoint_name.$": "$.plan.deployment.endpoint_name",
+                "evaluation": algorithm.evaluation,
+                "goals": {metric.name: metric.goal for metric in algorithm.metrics},
+            },
+            "$.evaluation",
+            "Gate",
+        ),
+        "Gate": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.evaluation.passed", "BooleanEquals": False, "Next": "RefuseModel"},
+                {"Variable": "$.plan.deployment.wanted", "BooleanEquals": True, "Next": "CreateModel"},
+            ],
+            "Default": "SkipDeployment",
+        },
+        "RefuseModel": {
+            "Type": "Pass",
+            "Parameters": {"Error": "GateFailed", "Cause.$": "$.evaluation.verdict"},
+            "ResultPath": "$.failed.Gate",
+            "Next": "Rollback",
+        },
+        "SkipDeployment": {
+            "Type": "Pass",
+            "Result": {"endpoint": None, "smoke_test": None, "words": "no endpoint was asked for."},
+            "ResultPath": "$.deployment",
+            "Next": "Notify",
+        },
+    }
+
+
+def _deployment(algorithm: Algorithm, ours: str) -> dict[str, State]:
+    """From a model that may be deployed to one that answered; `ours` begins the names of what the pipeline made."""
+    target = {
+        "EndpointName.$": "$.plan.deployment.endpoint_name",
+        "EndpointConfigName.$": "$.plan.deployment.config_name",
+    }
+    tags = {"Tags.$": "$.plan.tags"}
+    update = {"DeploymentConfig.$": "$.plan.deployment.update"}
+    return {
+        "CreateModel": _call(
+            "CreateModel",
+            {
+                "ModelName.$": "$.plan.deployment.model_name",
+                "ExecutionRoleArn": "${HostingRole}",
+                "PrimaryContainer": {
+                    "Image.$": "$.plan.training.AlgorithmSpecification.TrainingImage",
+                    "ModelDataUrl.$": "$.job.ModelArtifacts.S3ModelArtifacts",
+                },
+                "EnableNetworkIsolation.$": "$.plan.training.EnableNetworkIsolation",
+                **tags,
+            },
+            "$.model",
+            "CreateEndpointConfig",
+        ),
+        "CreateEndpointConfig": _call(
+            "CreateEndpointConfig",
+            {
+                "EndpointConfigName.$": "$.plan.deployment.config_name",
+                "ProductionVariants.$": "$.plan.deployment.variants",
+                **tags,
+            },
+            "$.config",
+            "FindEndpoint",
+        ),
+        "FindEndpoint": _function(
+            "FindEndpoint",
+            "${EndpointFunction}",
+            {**_who(algorithm), "question": "former", "deployment.$": "$.plan.deployment"},
+            "$.former",
+            "CreateOrUpdate",
+        ),
+        "CreateOrUpdate": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.former.action", "StringEquals": "updated", "Next": "UpdateEndpoint"}],
+            "Default": "CreateEndpoint",
+        },
+        "CreateEndpoint": _call("CreateEndpoint", {**target, **tags}, "$.begun", "BeginChecks"),
+        "UpdateEndpoint": _call("UpdateEndpoint", {**target, **update}, "$.begun", "BeginChecks"),
+        "BeginChecks": {
+            "Type": "Pass",
+            "Result": {"count": 0},
+            "ResultPath": "$.check",
+            "Next": "WaitForEndpoint",
+        },
+        "WaitForEndpoint": {"Type": "Wait", "Seconds": _POLL_S, "Next": "CheckEndpoint"},
+        "CheckEndpoint": _function(
+            "CheckEndpoint",
+            "${EndpointFunction}",
+            {**_who(algorithm), "question": "ready", "deployment.$": "$.plan.deployment", "check.$": "$.check"},
+            "$.check",
+            "IsReady",
+        ),
+        "IsReady": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.check.ready", "BooleanEquals": True, "Next": "SmokeTest"}],
+            "Default": "WaitForEndpoint",
+        },
+        "SmokeTest": _function(
+            "SmokeTest",
+            "${SmokeTestFunction}",
+            {
+                **_who(algorithm),
+                "endpoint_name.$": "$.plan.deployment.endpoint_name",
+                "smoke_test": algorithm.serving.smoke_test.model_dump(mode="json"),
+            },
+            "$.smoke_test",
+            "RetireOld",
+        ),
+        "RetireOld": _function(
+            "RetireOld",
+            "${RetireFunction}",
+            {
+                **_who(algorithm),
+                "former.$": "$.former",
+                "ours": f"{ours}-",
+                "endpoint": {
+                    "name.$": "$.plan.deployment.endpoint_name",
+                    "arn.$": "$.check.arn",
+                    "status.$": "$.check.status",
+                },
+                "smoke_test.$": "$.smoke_test",
+            },
+            "$.deployment",
+            "Notify",
+        ),
+    }
+
+
+def _success() -> dict[str, State]:
+    return {
+        "Notify": _publish(
+            "States.Format('{} succeeded', $.execution.name)",
+            "States.Format('Run {} succeeded. Model: {} Gate: {} Endpoint: {}', $.execution.name, "
+            "$.evaluation.training.model_s3_uri, $.evaluation.verdict, $.deployment.words)",
+            "Succeeded",
+            _catch("Notify"),
+        ),
+        "Succeeded": {
+            "Type": "Pass",
+            "Parameters": {
+                "run.$": "$.execution.name",
+                "algorithm.$": "$.plan.algorithm",
+                "training.$": "$.evaluation.training",
+                "evaluation.$": "$.evaluation.evaluation",
+                "endpoint.$": "$.deployment.endpoint",
+                "smoke_test.$": "$.deployment.smoke_test",
+            },
+            "End": True,
+        },
+    }
+
+
+def _failure(algorithm: Algorithm) -> dict[str, State]:
+    """Every failure leads here, with its Error and Cause under $.failed.<state>."""
+    unannounced = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.unannounced", "Next": "FailureNotAnnounced"}]
+    return {
+        "Rollback": {
+            **_function(
+                "Rollback",
+                "${RollbackFunction}",
+                {"algorithm": algorithm.name, "attempts": TRAINING_ATTEMPTS, "document.$": "$"},
+                "$.rollback",
+                "IsRolledBack",
+            ),
+            "Retry": [*_LAMBDA_RETRY, _retry(["States.ALL"], 2, 3, 30)],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.hindrance", "Next": "RollbackFailed"}],
+        },
+        "IsRolledBack": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.rollback.done", "BooleanEquals": True, "Next": "NotifyFailure"}],
+            "Default": "WaitForRollback",
+        },
+        "WaitForRollback": {"Type": "Wait", "Seconds": _POLL_S, "Next": "Rollback"},
+        # The function that would put it into words is the one that failed.
+        "RollbackFailed": {
+            "Type": "Pass",
+            "Parameters": {
+                "error": "RollbackFailed",
+                "cause.$": "States.Format('{} What was begun could not be undone: {}', "
+                "States.JsonToString($.failed), $.hindrance.Cause)",
+            },
+            "ResultPath": "$.rollback",
+            "Next": "NotifyFailure",
+        },
+        "NotifyFailure": _publish(
+            "States.Format('{} failed', $.execution.name)",
+            "States.Format('Run {} failed. {}', $.execution.name, $.rollback.cause)",
+            "Failed",
+            unannounced,
+        ),
+        "FailureNotAnnounced": {
+            "Type": "Pass",
+            "Parameters": {
+                "error.$": "$.rollback.error",
+                "cause.$": "States.Format('{} The failure could not be announced: {}', "
+                "$.rollback.cause, $.unannounced.Cause)",
+            },
+            "ResultPath": "$.rollback",
+            "Next": "Failed",
+        },
+        "Failed": {"Type": "Fail", "ErrorPath": "$.rollback.error", "CausePath": "$.rollback.cause"},
+    }
+
+
+def _who(algorithm: Algorithm) -> dict[str, str]:
+    return {"run.$": "$.execution.name", "algorithm": algorithm.name}
+
+
+def _catch(state: str) -> list[dict[str, Any]]:
+    return [{"ErrorEquals": ["States.ALL"], "ResultPath": f"$.failed.{state}", "Next": "Rollback"}]
+
+
+def _function(state: str, function: str, payload: Mapping[str, Any], result_path: str, then: str) -> State:
+    return {
+        "Type": "Task",
+        "Resource": function,
+        "Parameters": dict(payload),
+        "TimeoutSeconds": _LAMBDA_S,
+        "ResultPath": result_path,
+        "Retry": _LAMBDA_RETRY,
+        "Catch": _catch(state),
+        "Next": then,
+    }
+
+
+def _call(state: str, parameters: Mapping[str, Any], result_path: str, then: str) -> State:
+    """A SageMaker operation that answers at once; it is the state's name."""
+    return {
+        "Type": "Task",
+        "Resource": f"arn:${{Partition}}:states:::aws-sdk:sagemaker:{state[0].lower()}{state[1:]}",
+        "Parameters": dict(parameters),
+        "TimeoutSeconds": _CALL_S,
+        "ResultPath": result_path,
+        "Retry": _CALL_RETRY,
+        "Catch": _catch(state),
+        "Next": then,
+    }
+
+
+def _publish(subject: str, message: str, then: str, catch: list[dict[str, Any]]) -> State:
+    return {
+        "Type": "Task",
+        "Resource": "arn:${Partition}:states:::sns:publish",
+        "Parameters": {"TopicArn": "${Topic}", "Subject.$": subject, "Message.$": message},
+        "TimeoutSeconds": _CALL_S,
+        "ResultPath": None,
+        "Retry": _SNS_RETRY,
+        "Catch": catch,
+        "Next": then,
+    }

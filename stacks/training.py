@@ -1,0 +1,62 @@
+"""The training pipelines: one state machine per algorithm of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from containers import catalogue
+from stacks.base import HouseStack
+from stacks.constructs.buckets import Buckets
+from stacks.constructs.pipeline_functions import PipelineFunctions, PipelineFunctionsProps
+from stacks.constructs.training_pipeline import TrainingPipeline, TrainingPipelineProps
+from stacks.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingStackProps:
+    """What the pipelines use of the other stacks; `images` by algorithm name."""
+
+    settings: Settings
+    buckets: Buckets
+    images: Mapping[str, ecr_assets.DockerImageAsset]
+    topic: sns.ITopic
+    hosting_role: iam.IRole
+
+
+class TrainingStack(HouseStack):
+    """Every algorithm's pipeline, and the functions that they share."""
+
+    def __init__(self, scope: Construct, id: str, *, props: TrainingStackProps) -> None:
+        super().__init__(scope, id, settings=props.settings, description="Kindling: training pipelines")
+        functions = PipelineFunctions(
+            self, "Functions", PipelineFunctionsProps(settings=props.settings, buckets=props.buckets)
+        )
+        self.pipelines: dict[str, TrainingPipeline] = {}
+        for name, algorithm in catalogue.algorithms().items():
+            pipeline = TrainingPipeline(
+                self,
+                _camel(name),
+                TrainingPipelineProps(
+                    settings=props.settings,
+                    algorithm=algorithm,
+                    image=props.images[name].image_uri,
+                    repository=props.images[name].repository,
+                    buckets=props.buckets,
+                    functions=functions,
+                    topic=props.topic,
+                    hosting_role=props.hosting_role,
+                ),
+            )
+            self.pipelines[name] = pipeline
+            cdk.CfnOutput(self, f"{_camel(name)}StateMachineArn", value=pipeline.state_machine.state_machine_arn)
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
