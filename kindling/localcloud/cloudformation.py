@@ -101,8 +101,8 @@ def _update_dependents() -> None:
         self._template = template
         if parameters:
             self.input_parameters = parameters
-        self.load()
         self._resource_json_map = template["Resources"]
+        self.load()
         for name in difference["Add"]:
             self[name]
         pending = list(difference["Modify"])
@@ -168,9 +168,13 @@ def _references(value: Any) -> Iterator[str]:
 
 
 def _leave_nothing_half_made() -> None:
-    """A stack that cannot be created is removed with what it had made; one that cannot be deleted or changed stays."""
+    """A stack that cannot be created is removed with what it had made; one that cannot be deleted or changed stays.
+
+    Outputs and exports follow every change, also when it comes as a change set.
+    """
     from moto.cloudformation.exceptions import ValidationError
     from moto.cloudformation.models import CloudFormationBackend
+    from moto.cloudformation.parsing import OutputMap
 
     def create_stack(self: Any, name: str, *rest: Any, **more: Any) -> Any:
         before = set(self.stacks)
@@ -192,6 +196,16 @@ def _leave_nothing_half_made() -> None:
         self.exports.update({export.name: export for export in updated.exports})
         return updated
 
+    def execute_change_set(self: Any, change_set_name: str, stack_name: str | None = None) -> None:
+        change_set = _change_set(self, change_set_name)
+        stack = self.stacks[change_set.stack_id]
+        stack.cross_stack_resources = stack.resource_map.cross_stack_resources = self.exports
+        execute(self, change_set_name, stack_name)
+        stack.template = change_set.template
+        stack._parse_template()
+        stack.output_map = OutputMap(stack.resource_map, stack.template_dict, stack.stack_id)
+        self.exports.update({export.name: export for export in stack.exports})
+
     def delete_stack(self: Any, name_or_stack_id: str) -> None:
         found = [one for one in self.stacks.values() if name_or_stack_id in (one.name, one.stack_id)]
         for stack in found:
@@ -208,7 +222,13 @@ def _leave_nothing_half_made() -> None:
 
     create = replace(CloudFormationBackend, "create_stack", create_stack)
     update = replace(CloudFormationBackend, "update_stack", update_stack)
+    execute = replace(CloudFormationBackend, "execute_change_set", execute_change_set)
     delete = replace(CloudFormationBackend, "delete_stack", delete_stack)
+
+
+def _change_set(backend: Any, name: str) -> Any:
+    found = [one for one in backend.change_sets.values() if name in (one.change_set_id, one.change_set_name)]
+    return found[-1]
 
 
 def _take_back(backend: Any, stack: Any) -> None:

@@ -32,6 +32,7 @@ HEALTH_PATH = "/_kindling/health"
 # In the order in which they are applied: each is a module with install(cloud).
 SEAMS = (
     "kindling.localcloud.identity",
+    "kindling.localcloud.buckets",
     "kindling.localcloud.functions",
     "kindling.localcloud.stepfunctions",
     "kindling.localcloud.cloudformation",

@@ -134,6 +134,6 @@ if __name__ == "__main__":
     assets = Path(sys.argv[1])
     base = Base(app, "DeployedBase")
     images = Images(app, "DeployedImages", assets)
-    images.add_dependency(base)
+    images.add_stack_dependency(base)
     Pipeline(app, "DeployedPipeline", assets, base, images)
     app.synth()

@@ -48,38 +48,49 @@ def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cdk(cloud: CloudInfo, assets: Path, aws: Any) -> Callable[..., str]:
-    """Run the CDK's command line on the app; gives what it printed."""
+    """Run the CDK's command line; gives what it printed."""
     folder = assets / "run"
     folder.mkdir()
-    app = f"{sys.executable} {ROOT / 'tests' / 'localcloud' / 'deployed_app.py'} {assets}"
 
-    def run(*arguments: str, fails: bool = False, **environment: str) -> str:
+    def run(*arguments: str) -> str:
         done = subprocess.run(
-            [str(CDK), *arguments, "--app", app, "--output", str(folder / "cdk.out")],
+            [str(CDK), *arguments],
             cwd=folder,
-            env={**os.environ, "HOME": str(folder), **lifecycle.deploy_environment(cloud), **environment},
+            env={**os.environ, "HOME": str(folder), **lifecycle.deploy_environment(cloud)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
-        assert (done.returncode != 0) is fails, done.stdout[-6000:]
+        assert done.returncode == 0, done.stdout[-6000:]
         return done.stdout
 
     run("bootstrap", "aws://123456789012/us-east-1")
     return run
 
 
+def synthesise(assets: Path, **environment: str) -> None:
+    """Synthesise the app, without the command line's detour through a shell."""
+    subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("deployed_app.py")), str(assets)],
+        env={**os.environ, "CDK_OUTDIR": str(assets / "cdk.out"), **environment},
+        check=True,
+        capture_output=True,
+    )
+
+
 @pytest.fixture(scope="module")
-def deployed(cdk: Callable[..., str]) -> Callable[..., str]:
-    """Deploy every stack; more arguments are added to the command's."""
+def deploy(cdk: Callable[..., str], assets: Path) -> Callable[[], str]:
+    """Deploy every stack as last synthesised; gives what the command printed. It has been done once."""
+    synthesise(assets)
 
-    def deploy(*arguments: str, **environment: str) -> str:
-        command = ("deploy", "--all", "--method", "direct", "--require-approval", "never", *arguments)
-        return cdk(*command, **environment)
+    def run() -> str:
+        # The repository of the images is made by the first stack, so images must not be built before it is there.
+        how = ("--method", "direct", "--require-approval", "never", "--asset-prebuild=false")
+        return cdk("deploy", "--all", *how, "--app", str(assets / "cdk.out"))
 
-    deploy()
-    return deploy
+    run()
+    return run
 
 
 def outputs(aws: Any, stack: str) -> dict[str, str]:
@@ -98,7 +109,7 @@ def ask(aws: Any, stack: str = "DeployedPipeline") -> Any:
     return json.loads(found["output"])["Payload"]
 
 
-def test_everything_is_there_and_runs(deployed: Callable[..., str], aws: Any) -> None:
+def test_everything_is_there_and_runs(deploy: Callable[[], str], aws: Any) -> None:
     base = outputs(aws, "DeployedBase")
     bucket = base["DataBucketName"]
     assert aws("s3").get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
@@ -122,7 +133,7 @@ def test_everything_is_there_and_runs(deployed: Callable[..., str], aws: Any) ->
     assert ask(aws) == "hello from the layer"
 
 
-def test_the_image_s_uri_names_its_algorithm(deployed: Callable[..., str], aws: Any, cloud: CloudInfo) -> None:
+def test_the_image_s_uri_names_its_algorithm(deploy: Callable[[], str], aws: Any, cloud: CloudInfo) -> None:
     uri = outputs(aws, "DeployedImages")["ImageUri"]
     assert Images(cloud.state / "images").algorithm_of(uri) == "blazingtext"
     assert "/deployed/images:" in uri
@@ -132,22 +143,23 @@ def test_the_image_s_uri_names_its_algorithm(deployed: Callable[..., str], aws: 
     assert aws("ssm").get_parameter(Name="/deployed/image")["Parameter"]["Value"] == uri
 
 
-def test_a_second_deployment_changes_nothing(deployed: Callable[..., str]) -> None:
-    assert deployed().count("(no changes)") == 3
+def test_a_second_deployment_changes_nothing(deploy: Callable[[], str]) -> None:
+    assert deploy().count("(no changes)") == 3
 
 
-def test_a_change_of_code_layer_and_environment_takes_effect(
-    deployed: Callable[..., str], assets: Path, aws: Any
-) -> None:
+def test_a_change_of_code_layer_and_environment_takes_effect(deploy: Callable[[], str], assets: Path, aws: Any) -> None:
     (assets / "layer" / "python" / "layered.py").write_text("WORD = 'from the newer layer'\n")
-    deployed(DEPLOYED_APP_GREETING="good evening")
+    synthesise(assets, DEPLOYED_APP_GREETING="good evening")
+    deploy()
     assert ask(aws) == "good evening from the newer layer"
 
 
-def test_what_was_deployed_can_be_destroyed(deployed: Callable[..., str], cdk: Callable[..., str], aws: Any) -> None:
+def test_what_was_deployed_can_be_destroyed(
+    deploy: Callable[[], str], cdk: Callable[..., str], assets: Path, aws: Any
+) -> None:
     bucket = outputs(aws, "DeployedBase")["DataBucketName"]
     function = outputs(aws, "DeployedPipeline")["FunctionName"]
-    cdk("destroy", "--all", "--force")
+    cdk("destroy", "--all", "--force", "--app", str(assets / "cdk.out"))
     assert bucket not in [one["Name"] for one in aws("s3").list_buckets()["Buckets"]]
     assert function not in [one["FunctionName"] for one in aws("lambda").list_functions()["Functions"]]
     assert aws("cloudwatch").describe_alarms()["MetricAlarms"] == []
