@@ -43,7 +43,7 @@ def deploy(target: Target, context: Mapping[str, str], report: Report) -> None:
     cdk = _Cdk(target, context, report)
     if resources.outputs(target, "CDKToolkit") is None:
         report("bootstrapping the account and region")
-        cdk.run("bootstrap", cdk.account_and_region())
+        cdk.bootstrap()
     report("synthesising the templates")
     if target.kind == "embedded":
         cdk.run("deploy", "--all", "--method", "direct", "--require-approval", "never", "--output", str(cdk.output))
@@ -90,14 +90,19 @@ class _Cdk:
         sts = self._target.client("sts")
         return f"aws://{sts.get_caller_identity()['Account']}/{sts.meta.region_name}"
 
-    def run(self, command: str, *arguments: str) -> None:
+    def bootstrap(self) -> None:
+        # Away from cdk.json: bootstrapping needs no templates, so there is no app to wait for.
+        self._target.state.mkdir(parents=True, exist_ok=True)
+        self.run("bootstrap", self.account_and_region(), cwd=self._target.state)
+
+    def run(self, command: str, *arguments: str, cwd: Path = ROOT) -> None:
         line = [str(self._program), command, *arguments, *self._common_arguments()]
         tail: list[str] = []
         # In AWS the CDK asks before it widens permissions: that question and its answer go through the terminal.
         if self._target.kind == "aws" and command == "deploy" and sys.stdin.isatty():
             code = subprocess.run(line, cwd=ROOT, env=self._environment(), check=False).returncode
         else:
-            code, tail = self._logged(line)
+            code, tail = self._logged(line, cwd)
         if code != 0:
             shown = "".join(f"\n    {text}" for text in tail[-15:])
             raise UserError(f"`cdk {command}` failed with exit code {code}; its whole output is in {self._log}.{shown}")
@@ -120,7 +125,7 @@ class _Cdk:
             environment = {name: value for name, value in environment.items() if not name.startswith("AWS_")} | ours
         return environment
 
-    def _logged(self, line: Sequence[str]) -> tuple[int, list[str]]:
+    def _logged(self, line: Sequence[str], cwd: Path) -> tuple[int, list[str]]:
         """Runs a command into the log; returns its exit code and what it said last."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         tail: list[str] = []
@@ -128,7 +133,7 @@ class _Cdk:
             log.write(f"\n$ {' '.join(line)}\n")
             process = subprocess.Popen(
                 line,
-                cwd=ROOT,
+                cwd=cwd,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

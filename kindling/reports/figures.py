@@ -39,11 +39,14 @@ def word_map(words: Sequence[str], matrix: NDArray[np.float32]) -> str:
     from sklearn.cluster import KMeans
     from sklearn.manifold import TSNE
 
+    from threadpoolctl import threadpool_limits
+
     count = len(words)
-    points = TSNE(
-        perplexity=min(30, (count - 1) / 3), init="pca", learning_rate="auto", max_iter=600, random_state=0
-    ).fit_transform(matrix)
-    clusters = KMeans(n_clusters=min(len(_SERIES), count), n_init=3, random_state=0).fit_predict(matrix)
+    tsne = TSNE(perplexity=min(30, (count - 1) / 3), init="pca", learning_rate="auto", max_iter=600, random_state=0)
+    kmeans = KMeans(n_clusters=min(len(_SERIES), count), n_init=3, random_state=0)
+    # For so few points the threads of OpenMP wait for each other ten times longer than they work.
+    with threadpool_limits(1):
+        points, clusters = tsne.fit_transform(matrix), kmeans.fit_predict(matrix)
     return _svg(_draw_words(words, _in_unit_square(points), clusters), "t-SNE of the most frequent words")
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _GAP = 4.0  # between a point and its label
-_CHARACTER = 0.56  # mean width of a character of a sans-serif face, in its size
+_CHARACTER = 0.62  # width of a character in its size: the mean of a wide sans-serif face, so that all fit
+_POINT = 2.0  # radius that a label keeps away from other points
 _LINE = 1.1
 
 
@@ -41,6 +42,7 @@ def place(
     Args:
         sizes: font sizes in the units of the points.
     """
+    dots = [Box(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in points]
     placed: list[Box] = []
     boxes: list[Box | None] = []
     for (x, y), text, size in zip(points, texts, sizes, strict=True):
@@ -48,7 +50,7 @@ def place(
             (
                 candidate
                 for candidate in _candidates(x, y, len(text) * size * _CHARACTER, size * _LINE)
-                if candidate.within(frame) and not any(candidate.overlaps(other) for other in placed)
+                if candidate.within(frame) and not any(candidate.overlaps(other) for other in (*placed, *dots))
             ),
             None,
         )

@@ -1,0 +1,166 @@
+"""What the command line makes of an execution's events and of a job's log lines."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from containers.catalogue import algorithms
+from kindling.cli.following import LiveDisplay, PlainDisplay, in_words, visits
+from kindling.following import Snapshot, read
+from kindling.joblogs import LogLine
+from kindling.results import duration, pairs_covered
+from kindling.runs import History, Run, history_of
+
+BEGUN = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+RUN = Run(name="text8-1", algorithm="blazingtext", arn="arn", status="RUNNING", started=BEGUN)
+LINE = "##### Alpha: 0.0275  Progress: 45.20%  Million Words/sec: 1.23 #####"
+
+
+def at(seconds: float) -> datetime:
+    return BEGUN + timedelta(seconds=seconds)
+
+
+def entered(name: str, seconds: float, kind: str = "Task") -> dict[str, Any]:
+    return {"type": f"{kind}StateEntered", "timestamp": at(seconds), "stateEnteredEventDetails": {"name": name}}
+
+
+def event(kind: str, seconds: float, **details: Any) -> dict[str, Any]:
+    return {"type": kind, "timestamp": at(seconds), **details}
+
+
+def scheduled(job: str, seconds: float) -> dict[str, Any]:
+    task = {"resource": "createTrainingJob.sync", "parameters": json.dumps({"TrainingJobName": job})}
+    return event("TaskScheduled", seconds, taskScheduledEventDetails=task)
+
+
+def line(text: str, host: str = "algo-1", seconds: float = 0) -> LogLine:
+    return LogLine(time=at(seconds), host=host, text=text)
+
+
+def snapshot(history: History, *lines: LogLine) -> Snapshot:
+    found = [read(algorithms()["blazingtext"], each) for each in lines]
+    return Snapshot(run=RUN, history=history, readings={each.host: each for each in found if each})
+
+
+def test_a_running_execution_tells_its_state_and_its_job() -> None:
+    history = history_of(
+        [
+            event("ExecutionStarted", 0),
+            entered("Plan", 0),
+            event("TaskStateExited", 1),
+            entered("Train", 1),
+            scheduled("job-a", 1),
+        ]
+    )
+    assert history.current is not None
+    assert history.current.name == "Train"
+    assert (history.job, history.training) == ("job-a", "Train")
+    assert history.states[0].seconds == 1
+    assert not history.states[0].failed
+
+
+def test_a_state_whose_task_failed_is_marked_and_one_whose_retry_went_well_is_not() -> None:
+    history = history_of(
+        [
+            entered("Plan", 0),
+            event("LambdaFunctionFailed", 1),
+            event("LambdaFunctionScheduled", 2),
+            event("LambdaFunctionSucceeded", 3),
+            event("TaskStateExited", 3),
+            entered("Train", 3),
+            scheduled("job-a", 3),
+            event("TaskFailed", 4),
+            scheduled("job-b", 5),
+            event("TaskFailed", 6),
+            event("TaskStateExited", 6),
+            entered("NotifyFailure", 6),
+            event("TaskStateExited", 7),
+            entered("Failed", 7, "Fail"),
+            event("ExecutionFailed", 7),
+        ]
+    )
+    assert [(state.name, state.failed) for state in history.states] == [
+        ("Plan", False),
+        ("Train", True),
+        ("NotifyFailure", False),
+        ("Failed", True),
+    ]
+    assert history.job == "job-b"
+    assert history.current is None
+
+
+def test_a_waiting_loop_is_shown_as_one_line_with_its_whole_time() -> None:
+    events = [entered("Plan", 0), event("TaskStateExited", 1)]
+    for lap in range(3):
+        events += [entered("WaitForEndpoint", 1 + 4 * lap, "Wait"), event("WaitStateExited", 4 + 4 * lap)]
+        events += [entered("CheckEndpoint", 4 + 4 * lap), event("TaskStateExited", 5 + 4 * lap)]
+    shown = visits(snapshot(history_of(events)))
+    assert [(visit.name, visit.seconds) for visit in shown] == [
+        ("Plan", 1),
+        ("WaitForEndpoint", 9),
+        ("CheckEndpoint", 3),
+    ]
+
+
+def test_progress_is_that_of_the_slowest_host() -> None:
+    slow, fast = line(LINE, "algo-1", 2), line(LINE.replace("45.20", "60.00"), "algo-2", 1)
+    shown = snapshot(History(), slow, fast)
+    assert shown.percent == 45.2
+    assert shown.values == {"million words/sec": 1.23, "alpha": 0.0275}
+    assert in_words(shown) == "45 %  1.23 million words/sec  alpha 0.0275"
+
+
+@pytest.mark.parametrize("text", ["Read 10M words", "", "Number of words:  71290", "Progress: soon"])
+def test_other_lines_tell_no_progress(text: str) -> None:
+    assert read(algorithms()["blazingtext"], line(text)) is None
+
+
+def training() -> History:
+    return history_of([entered("Plan", 0), event("TaskStateExited", 1), entered("Train", 1), scheduled("job", 1)])
+
+
+def test_without_a_terminal_each_state_is_a_line_and_progress_is_not_repeated() -> None:
+    text = io.StringIO()
+    with PlainDisplay(Console(file=text, width=100)) as display:
+        for _ in range(3):
+            display.show(snapshot(training(), line(LINE)))
+        display.show(snapshot(training(), line(LINE.replace("45.20", "100.00"))))
+    assert text.getvalue().split("\n") == [
+        "  Plan",
+        "  Train",
+        "    45 %  1.23 million words/sec  alpha 0.0275",
+        "    100 %  1.23 million words/sec  alpha 0.0275",
+        "",
+    ]
+
+
+def test_on_a_terminal_the_running_state_has_a_bar_and_the_algorithms_numbers() -> None:
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
+    display = LiveDisplay(console)
+    display._snapshot = snapshot(training(), line(LINE))
+    with console.capture() as capture:
+        console.print(display)
+    rows = capture.get().splitlines()
+    assert rows[0].startswith("✓  Plan")
+    assert "Train" in rows[1]
+    assert "━" in rows[1]
+    assert "45 %  1.23 million words/sec  alpha 0.0275" in rows[1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3725, "1 h 2 min")]
+)
+def test_durations_are_read_at_a_glance(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_pairs_covered_are_those_that_the_vocabulary_has() -> None:
+    details = {"EN-WS-353-ALL.txt": {"not_found": 259, "spearmans_rho": 0.4, "total_pairs": 353}, "mean_rho": 0.4}
+    assert pairs_covered({"evaluation": {"details": details}}) == "ALL 94 of 353"
+    assert pairs_covered(None) == ""
