@@ -46,7 +46,7 @@ class PipelineFunction(Construct):
         super().__init__(scope, id)
         self._logs = log_group(self, "Logs", props.settings)
         self.role = self._role(props)
-        self.function = self._function(id, props)
+        self.function = self._function(props)
         self._acknowledge(props)
 
     def _role(self, props: PipelineFunctionProps) -> iam.Role:
@@ -63,7 +63,7 @@ class PipelineFunction(Construct):
             inline_policies={"Function": iam.PolicyDocument(statements=[logs, *props.statements])},
         )
 
-    def _function(self, id: str, props: PipelineFunctionProps) -> lambda_.Function:
+    def _function(self, props: PipelineFunctionProps) -> lambda_.Function:
         powertools = lambda_.LayerVersion.from_layer_version_arn(self, "Powertools", cdk.Fn.sub(_POWERTOOLS_LAYER))
         with laid_out(function_modules(props.folder, *props.imports)) as code:
             return lambda_.Function(
@@ -83,7 +83,7 @@ class PipelineFunction(Construct):
                 memory_size=props.memory_mb,
                 timeout=cdk.Duration.seconds(props.timeout_s),
                 environment={
-                    "POWERTOOLS_SERVICE_NAME": f"{props.settings.name}-{id.lower()}",
+                    "POWERTOOLS_SERVICE_NAME": f"{props.settings.name}-{props.folder.replace('_', '-')}",
                     "POWERTOOLS_LOG_LEVEL": "INFO",
                 },
             )

@@ -14,11 +14,6 @@ from contract.specification import Algorithm
 
 State = dict[str, Any]
 
-SUBSTITUTIONS = (
-    *("PlanFunction", "EvaluateFunction", "EndpointFunction", "SmokeTestFunction", "RetireFunction"),
-    *("RollbackFunction", "Partition", "Topic", "HostingRole"),
-)
-
 # Between two looks at an endpoint, or at a rollback that waits for one.
 _POLL_S = 3
 _LAMBDA_S = 120
@@ -109,7 +104,7 @@ def _training(algorithm: Algorithm) -> dict[str, State]:
     return {
         "Train": {
             "Type": "Task",
-            "Resource": "arn:${Partition}:states:::sagemaker:createTrainingJob.sync",
+            "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync",
             "Parameters": {
                 "TrainingJobName.$": "States.Format('{}-{}', $.plan.base_name, $$.State.RetryCount)",
                 "Tags.$": "$.plan.tags",
@@ -357,7 +352,7 @@ def _call(state: str, parameters: Mapping[str, Any], result_path: str, then: str
     """A SageMaker operation that answers at once; it is the state's name."""
     return {
         "Type": "Task",
-        "Resource": f"arn:${{Partition}}:states:::aws-sdk:sagemaker:{state[0].lower()}{state[1:]}",
+        "Resource": f"arn:aws:states:::aws-sdk:sagemaker:{state[0].lower()}{state[1:]}",
         "Parameters": dict(parameters),
         "TimeoutSeconds": _CALL_S,
         "ResultPath": result_path,
@@ -370,7 +365,7 @@ def _call(state: str, parameters: Mapping[str, Any], result_path: str, then: str
 def _publish(subject: str, message: str, then: str, catch: list[dict[str, Any]]) -> State:
     return {
         "Type": "Task",
-        "Resource": "arn:${Partition}:states:::sns:publish",
+        "Resource": "arn:aws:states:::sns:publish",
         "Parameters": {"TopicArn": "${Topic}", "Subject.$": subject, "Message.$": message},
         "TimeoutSeconds": _CALL_S,
         "ResultPath": None,

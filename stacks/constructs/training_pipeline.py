@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
@@ -76,7 +75,6 @@ class TrainingPipeline(Construct):
             definition_substitutions={
                 **props.functions.substitutions(),
                 **self._later(),
-                "Partition": cdk.Aws.PARTITION,
                 "Topic": props.topic.topic_arn,
             },
             role=role,
