@@ -13,21 +13,35 @@ from stacks.notifications import NotificationsStack
 from stacks.registry import RegistryStack
 from stacks.settings import InvalidSettingError, Settings
 from stacks.storage import StorageStack
+from stacks.training import TrainingStack, TrainingStackProps
 
 
 def wire(app: cdk.App, settings: Settings) -> None:
     """Every stack of a deployment."""
-    storage = StorageStack(app, f"{settings.prefix}Storage", settings=settings)
-    registry = RegistryStack(app, f"{settings.prefix}Registry", settings=settings)
-    ImagesStack(app, f"{settings.prefix}Images", settings=settings, registry=registry)
-    NotificationsStack(app, f"{settings.prefix}Notifications", settings=settings, key=storage.buckets.key)
-    HostingStack(
-        app,
-        f"{settings.prefix}Hosting",
-        settings=settings,
-        buckets=storage.buckets,
-        repository=registry.repository,
+
+    def named(stack: str) -> str:
+        return settings.prefix + stack
+
+    storage = StorageStack(app, named("Storage"), settings=settings)
+    registry = RegistryStack(app, named("Registry"), settings=settings)
+    images = ImagesStack(app, named("Images"), settings=settings, registry=registry)
+    notifications = NotificationsStack(app, named("Notifications"), settings=settings, key=storage.buckets.key)
+    hosting = HostingStack(
+        app, named("Hosting"), settings=settings, buckets=storage.buckets, repository=registry.repository
     )
+    training = TrainingStack(
+        app,
+        named("Training"),
+        props=TrainingStackProps(
+            settings=settings,
+            buckets=storage.buckets,
+            images=images.images,
+            topic=notifications.topic,
+            hosting_role=hosting.role,
+        ),
+    )
+    # Pipelines name their image by its tag, which is no reference that CloudFormation could see.
+    training.add_stack_dependency(images)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
 

@@ -20,6 +20,11 @@ class ImageSynthesizer(cdk.DefaultStackSynthesizer):
         super().__init__(image_assets_repository_name=repository_name)
         self._repository_stack = repository_stack
 
+    def reusable_bind(self, stack: cdk.Stack) -> cdk.IBoundStackSynthesizer:
+        """Serve this one stack: the copy that the CDK would make for it knows no Python."""
+        self.bind(stack)
+        return self
+
     def synthesize(self, session: cdk.ISynthesisSession) -> None:
         """Write the stack's artifacts, and the images' anew with their dependency."""
         super().synthesize(session)

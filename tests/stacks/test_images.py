@@ -88,3 +88,7 @@ def test_a_build_context_holds_the_algorithm_and_the_contract(algorithm: str, as
     assert (context / algorithm / "algorithm.toml").is_file()
     assert (context / "contract" / "pyproject.toml").is_file()
     assert not list(context.rglob("tests"))
+
+
+def test_images_wait_for_their_repository_on_a_first_deployment(assembly: Assembly) -> None:
+    assert assembly.manifest["artifacts"]["KindlingImages.assets"]["dependencies"] == ["KindlingRegistry"]

@@ -11,15 +11,22 @@ import pytest
 from aws_cdk import aws_sns as sns
 
 import app as kindling_app
+from containers import catalogue
 from stacks.settings import Settings
 from tests.stacks.synthesis import CONTEXT, Assembly, run_app
 
-STACKS = ["Storage", "Registry", "Images", "Notifications", "Hosting"]
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+STACKS = ["Storage", "Registry", "Images", "Notifications", "Hosting", "Training"]
 OUTPUTS = {
     "Storage": {"DataBucketName", "ModelBucketName", "KeyArn"},
     "Registry": {"RepositoryUri"},
     "Notifications": {"TopicArn"},
     "Hosting": {"RoleArn"},
+    "Training": {f"{_camel(name)}StateMachineArn" for name in catalogue.algorithms()},
 }
 # Nothing a user would choose by default, so that names and acknowledgements which hold only for the defaults show.
 OTHER_SETTINGS = {
