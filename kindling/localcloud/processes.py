@@ -89,6 +89,11 @@ class Processes:
             raise RuntimeError(f"the embedded cloud is ending, so {name} was not started")
         return process
 
+    @property
+    def ending(self) -> bool:
+        """Whether `end_all` was called: the end of a process then says nothing about the process."""
+        return self._ended
+
     def end_all(self, grace_s: float = 3.0) -> None:
         """End every process and what it started; none can be started afterwards."""
         with self._lock:

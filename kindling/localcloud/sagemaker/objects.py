@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from moto.core.exceptions import ServiceException
-from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, S3Backend, s3_backends
+from moto.s3.models import FakeBucket, FakeKey, S3Backend, s3_backends
 
 from kindling.localcloud.sagemaker.errors import DataError
 
@@ -61,10 +61,11 @@ class Objects:
         bucket = self._bucket(prefix.bucket)
         if bucket is None:
             return []
+        names = list(bucket.keys)  # at once, for other requests may be adding to it
         return sorted(
             name
-            for name, key in list(bucket.keys.items())
-            if name.startswith(prefix.key) and not name.endswith("/") and not isinstance(key, FakeDeleteMarker)
+            for name in names
+            if name.startswith(prefix.key) and not name.endswith("/") and isinstance(bucket.keys.get(name), FakeKey)
         )
 
     def exists(self, address: Address) -> bool:

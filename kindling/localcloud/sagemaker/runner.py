@@ -62,6 +62,10 @@ class Runner(Protocol):
     def network_interface(self) -> str:
         """The interface over which the hosts of a job talk."""
 
+    @property
+    def ending(self) -> bool:
+        """Whether the cloud itself is ending, so that the end of a container says nothing about the container."""
+
     def check(self, image: str) -> None:
         """Refuse an image that cannot be run, with an InvalidRequestError."""
 
@@ -93,6 +97,10 @@ class ProcessRunner:
         self._processes = processes
         self._images = images
         self._programs = programs
+
+    @property
+    def ending(self) -> bool:
+        return self._processes.ending
 
     def check(self, image: str) -> None:
         try:

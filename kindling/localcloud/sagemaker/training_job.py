@@ -87,8 +87,14 @@ class TrainingJob:
             now = datetime.now(UTC)
             if self._transitions:
                 self._transitions[-1]["EndTime"] = now
-            message = _MESSAGES[secondary_status]
-            self._transitions.append({"Status": secondary_status, "StartTime": now, "StatusMessage": message})
+            transition: dict[str, Any] = {
+                "Status": secondary_status,
+                "StartTime": now,
+                "StatusMessage": _MESSAGES[secondary_status],
+            }
+            if self.status in FINAL:
+                self.training_end_time = transition["EndTime"] = now
+            self._transitions.append(transition)
             self.secondary_status = secondary_status
             if secondary_status == "Downloading":
                 self.training_start_time = now
@@ -108,10 +114,8 @@ class TrainingJob:
         """End the job."""
         with self._lock:
             self.failure_reason = outcome.reason[:_REASON_LENGTH] if outcome.reason else None
-            self.training_end_time = datetime.now(UTC)
             self.status = outcome.status
             self.enter(outcome.secondary_status)
-            self._transitions[-1]["EndTime"] = self.training_end_time
 
     @property
     def training_seconds(self) -> int | None:

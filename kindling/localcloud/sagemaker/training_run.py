@@ -54,6 +54,10 @@ class _StoppedError(Exception):
     """A stop was asked for before the containers were started."""
 
 
+class _CloudEndingError(Exception):
+    """The containers ended because the cloud does: the journal is to show the job as interrupted."""
+
+
 class TrainingRun:
     """Runs a job. `start` returns at once; the job tells how far it is."""
 
@@ -77,6 +81,8 @@ class TrainingRun:
     def _run(self) -> None:
         try:
             outcome = self._outcome()
+        except _CloudEndingError:
+            return
         finally:
             # Before the job says that it ended: whoever waits for that finds the disk as it was.
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -89,6 +95,8 @@ class TrainingRun:
             return self._conclude(self._train())
         except _StoppedError:
             return STOPPED
+        except _CloudEndingError:
+            raise
         except DataError as error:
             return failed(f"ClientError: {error}")
         except Exception as error:  # whatever it is, the job must not stay InProgress for ever
@@ -127,6 +135,8 @@ class TrainingRun:
         except DataError:
             running.end(self._around.limits.peers_grace_s)
             raise
+        if self._around.runner.ending:
+            raise _CloudEndingError
         if ended.why == "overtime":
             self._job.stop()
         asked = ended.why in ("stopped", "overtime")

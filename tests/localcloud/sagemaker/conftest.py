@@ -81,7 +81,7 @@ class Account:
             found = {description["TrainingJobStatus"], description["SecondaryStatus"]}
             return dict(description) if found & set(wanted) else None
 
-        return until(look)
+        return dict(until(look))
 
     def train(self, hosts: int = 1, **changes: Any) -> dict[str, Any]:
         """Run a training job to its end; its description."""
@@ -130,7 +130,7 @@ class Account:
             description = self.sagemaker.describe_endpoint(EndpointName=name)
             return dict(description) if description["EndpointStatus"] in ("InService", "Failed") else None
 
-        return until(look)
+        return dict(until(look))
 
     def serve(self, environment: dict[str, str] | None = None, instances: int = 1) -> str:
         """Create an endpoint that is in service; its name."""

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -58,6 +60,13 @@ def make_role(port: int, name: str = "training") -> str:
 
 
 if __name__ == "__main__":
+    ending = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
     cloud, _ = start(Path(sys.argv[1]))
     print(cloud.port, flush=True)
-    threading.Event().wait()
+    ending.wait()
+    cloud.processes.end_all()
+    for thread in threading.enumerate():
+        if thread.name.startswith("job-"):
+            thread.join()
+    os._exit(0)

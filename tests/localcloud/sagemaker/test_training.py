@@ -181,6 +181,14 @@ def test_a_stopped_job_keeps_what_the_container_saved_on_sigterm(account: Accoun
         account.sagemaker.stop_training_job(TrainingJobName=name)
 
 
+def test_a_job_stopped_as_soon_as_it_is_created_is_stopped(account: Account) -> None:
+    account.put("early/a.txt", b"a")
+    name = account.begin(InputDataConfig=[channel(account, "early")], HyperParameters={"wait": "politely"})
+    account.sagemaker.stop_training_job(TrainingJobName=name)
+    assert account.job(name)["TrainingJobStatus"] == "Stopped"
+    assert account.sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"] == "Stopped"
+
+
 def test_a_job_over_its_runtime_is_killed_when_it_ignores_sigterm_and_its_model_is_kept(account: Account) -> None:
     job = account.train(HyperParameters={"wait": "stubbornly"}, StoppingCondition={"MaxRuntimeInSeconds": 2})
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
