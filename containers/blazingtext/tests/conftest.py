@@ -147,7 +147,7 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
 
 @pytest.fixture(scope="session")
 def corpus() -> bytes:
-    return "\n".join(forty_sentences()).encode()
+    return "".join(f"{sentence}\n" for sentence in forty_sentences()).encode()
 
 
 @pytest.fixture(scope="session")
@@ -173,3 +173,13 @@ def read_text_vectors(path: Path) -> dict[str, list[float]]:
 @pytest.fixture(scope="session")
 def read_text() -> ReadText:
     return read_text_vectors
+
+
+@pytest.fixture(scope="session")
+def run_command() -> Callable[[str, dict[str, str]], subprocess.Popen[str]]:
+    return run
+
+
+@pytest.fixture(scope="session")
+def find_port() -> Callable[[], int]:
+    return free_port

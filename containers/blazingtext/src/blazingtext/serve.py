@@ -119,9 +119,9 @@ class WordVectors:
             buckets = self._subword_buckets(word, settings.min_char, settings.max_char, settings.buckets)
             rows += [known + bucket for bucket in buckets]
         if not rows:
-            return self._zeros(1)[0]
-        mean: NDArray[np.float32] = self._model.input[np.array(rows)].mean(axis=0, dtype=np.float32)
-        return mean
+            return np.zeros(settings.dim, dtype=np.float32)
+        composed: NDArray[np.float32] = np.mean(self._model.input[np.array(rows)], axis=0, dtype=np.float32)
+        return composed
 
     @cached_property
     def _unit_vectors(self) -> NDArray[np.float32]:
