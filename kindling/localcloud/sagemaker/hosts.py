@@ -102,9 +102,9 @@ class RunningHosts:
                 return Ended("overtime")
             if event == STOP:
                 return Ended("stopped")
-            host, code = self._take(event)
-            if code != 0:
-                return Ended("failed", host, code, self._last_line)
+            ended = self._take(event)
+            if ended.code != 0:
+                return ended
         return Ended("completed")
 
     def end(self, grace_s: float) -> None:
@@ -126,9 +126,9 @@ class RunningHosts:
             if event != STOP:
                 self._take(event)
 
-    def _take(self, event: object) -> tuple[Host, int]:
+    def _take(self, event: object) -> Ended:
+        """The end of one host, as if it ended the job."""
         assert isinstance(event, tuple)
         host, code = event
         _, output = self._running.pop(host)
-        self._last_line = output.stream.last_line
-        return host, code
+        return Ended("failed", host, code, output.stream.last_line)

@@ -82,7 +82,7 @@ class TrainingJob:
         self.enter("Starting")
 
     def enter(self, secondary_status: str) -> None:
-        """Go on to a secondary status. A job that is being stopped keeps saying so."""
+        """Go on to a secondary status; the job's status stays what it is."""
         with self._lock:
             now = datetime.now(UTC)
             if self._transitions:

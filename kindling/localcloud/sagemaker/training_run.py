@@ -91,8 +91,8 @@ class TrainingRun:
     def _outcome(self) -> Outcome:
         try:
             self._prepare()
-            self._download()
-            return self._conclude(self._train())
+            deadline = self._download()
+            return self._conclude(self._train(deadline))
         except _StoppedError:
             return STOPPED
         except _CloudEndingError:
@@ -112,26 +112,28 @@ class TrainingRun:
         for host in self._hosts:
             host.prepare(dict(request), self._hosts, channels, self._around.runner.network_interface)
 
-    def _download(self) -> None:
+    def _download(self) -> float:
+        """Bring the channels; the monotonic time by which the job must have ended."""
         self._go_on()
         self._job.enter("Downloading")
-        self._deadline = time.monotonic() + self._job.request["StoppingCondition"]["MaxRuntimeInSeconds"]
+        deadline: float = time.monotonic() + self._job.request["StoppingCondition"]["MaxRuntimeInSeconds"]
         role = self._job.request["RoleArn"]
         for channel in channels_of(self._job.request):
             folders = [host.base / "input" / "data" / channel.name for host in self._hosts]
             download(channel, self._around.objects, folders, role, self._go_on)
         self._go_on()
+        return deadline
 
     def _go_on(self) -> None:
         if self._job.status == STOPPING:
             raise _StoppedError
 
-    def _train(self) -> Ended:
+    def _train(self, deadline: float) -> Ended:
         self._job.enter("Training")
         running = RunningHosts(self._events)
         try:
             self._start_hosts(running)
-            ended = running.attend(self._deadline)
+            ended = running.attend(deadline)
         except DataError:
             running.end(self._around.limits.peers_grace_s)
             raise
