@@ -180,17 +180,24 @@ def _leave_nothing_half_made() -> None:
         before = set(self.stacks)
         try:
             return create(self, name, *rest, **more)
-        except Exception:
+        except Exception as error:
             for stack_id in set(self.stacks) - before:
                 stack = self.stacks[stack_id]
                 if stack.name == name:
                     _take_back(self, stack)
-            raise
+            raise _worded(error) from error
 
     def update_stack(self: Any, name: str, *rest: Any, **more: Any) -> Any:
         stack = self.get_stack(name)
-        former = [export.name for export in stack.exports]
-        updated = update(self, name, *rest, **more)
+        former, template = [export.name for export in stack.exports], stack.template
+        declared = (stack.template_dict.get("Parameters") or {}).items()
+        defaults = {one: parameter["Default"] for one, parameter in declared if "Default" in parameter}
+        stack.parameters = {**defaults, **stack.parameters}  # what UsePreviousValue refers to
+        try:
+            updated = update(self, name, *rest, **more)
+        except Exception as error:
+            _take_back_update(stack, template)
+            raise _worded(error) from error
         for export_name in former:
             self.exports.pop(export_name, None)
         self.exports.update({export.name: export for export in updated.exports})
@@ -224,6 +231,28 @@ def _leave_nothing_half_made() -> None:
     update = replace(CloudFormationBackend, "update_stack", update_stack)
     execute = replace(CloudFormationBackend, "execute_change_set", execute_change_set)
     delete = replace(CloudFormationBackend, "delete_stack", delete_stack)
+
+
+def _worded(error: Exception) -> Exception:
+    """An error that the caller is told in words; whatever is not the service's own would come as a page of HTML."""
+    from moto.cloudformation.exceptions import ValidationError
+    from moto.core.exceptions import ServiceException
+
+    if isinstance(error, ServiceException):
+        return error
+    _log.error("a stack could not be changed", exc_info=error)
+    return ValidationError(message=f"{type(error).__name__}: {error}")
+
+
+def _take_back_update(stack: Any, template: Any) -> None:
+    stack.template = template
+    stack._parse_template()
+    try:
+        stack.resource_map.update(stack.template_dict)
+    except Exception:  # noqa: BLE001  the deployment's own error is the one to be told
+        _log.exception("%s could not be put back to what it was", stack.name)
+    stack.status = "UPDATE_ROLLBACK_COMPLETE"
+    stack._add_stack_event("UPDATE_ROLLBACK_COMPLETE")
 
 
 def _change_set(backend: Any, name: str) -> Any:

@@ -27,6 +27,7 @@ import psutil
 
 _PR_SET_PDEATHSIG = 1
 _START_TIME_TOLERANCE_S = 1.0
+_KILLED_WITHIN_S = 5.0
 
 _Stream = int | IO[bytes] | None
 
@@ -179,14 +180,15 @@ def is_same_process(pid: int, started: float) -> bool:
 def _end_session(leader: int, started: float) -> bool:
     if psutil.pid_exists(leader) and not is_same_process(leader, started) and not _is_zombie(leader):
         return False  # the number belongs to somebody else now
-    found = False
+    members = []
     for pid in psutil.pids():
         # A session keeps its number reserved until its last member ends, so this cannot hit a stranger.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        with contextlib.suppress(ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             if os.getsid(pid) == leader and not _is_zombie(pid):
+                members.append(psutil.Process(pid))
                 os.kill(pid, signal.SIGKILL)
-                found = True
-    return found
+    psutil.wait_procs(members, timeout=_KILLED_WITHIN_S)
+    return bool(members)
 
 
 def _is_zombie(pid: int) -> bool:
