@@ -6,14 +6,12 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Site(BaseModel):
-    """Roles, buckets, key and image of one algorithm's pipeline."""
+    """Buckets, key and image of one algorithm's pipeline."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name_prefix: str
     image: str
-    training_role_arn: str
-    hosting_role_arn: str
     data_bucket: str
     model_bucket: str
     key_arn: str

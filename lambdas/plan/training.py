@@ -39,7 +39,6 @@ def training_job(
             "TrainingInputMode": "File",
             "MetricDefinitions": [{"Name": metric.name, "Regex": metric.regex} for metric in algorithm.metrics],
         },
-        "RoleArn": site.training_role_arn,
         "HyperParameters": as_strings(values),
         "InputDataConfig": input_data_config(algorithm, request.inputs, site.data_bucket, holds_data),
         "OutputDataConfig": {"S3OutputPath": models, "KmsKeyId": site.key_arn},

@@ -97,7 +97,7 @@ def _preparation(algorithm: Algorithm, site: Mapping[str, Any]) -> dict[str, Sta
 
 def _training(algorithm: Algorithm) -> dict[str, State]:
     fields = (
-        *("AlgorithmSpecification", "RoleArn", "HyperParameters", "InputDataConfig", "OutputDataConfig"),
+        *("AlgorithmSpecification", "HyperParameters", "InputDataConfig", "OutputDataConfig"),
         *("CheckpointConfig", "ResourceConfig", "StoppingCondition", "EnableNetworkIsolation"),
         *("EnableManagedSpotTraining", "EnableInterContainerTrafficEncryption"),
     )
@@ -107,6 +107,7 @@ def _training(algorithm: Algorithm) -> dict[str, State]:
             "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync",
             "Parameters": {
                 "TrainingJobName.$": "States.Format('{}-{}', $.plan.base_name, $$.State.RetryCount)",
+                "RoleArn": "${TrainingRole}",
                 "Tags.$": "$.plan.tags",
                 **{f"{field}.$": f"$.plan.training.{field}" for field in fields},
             },

@@ -103,8 +103,6 @@ class TrainingPipeline(Construct):
         return {
             "name_prefix": self._ours,
             "image": "${Image}",
-            "training_role_arn": "${TrainingRole}",
-            "hosting_role_arn": "${HostingRole}",
             "data_bucket": "${DataBucket}",
             "model_bucket": "${ModelBucket}",
             "key_arn": "${Key}",
