@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,9 @@ from kindling.resources import Resources
 from kindling.targets import Target
 
 RUNNING, SUCCEEDED, INTERRUPTED = "RUNNING", "SUCCEEDED", "Interrupted"
+
+_TELLING_KINDS = ("Task", "Wait", "Map", "Parallel", "Fail")
+_GATE = "Gate"  # a Choice, but the one that a person waits for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +49,10 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """One visit of an execution to a state of its machine."""
+    """One visit of an execution to a state of its machine. `kind` is the state's type: Task, Wait, Choice, ..."""
 
     name: str
+    kind: str = "Task"
     entered: datetime
     exited: datetime | None = None
     failed: bool = False
@@ -65,6 +69,11 @@ class History:
     states: tuple[State, ...] = ()
     job: str | None = None
     training: str | None = None
+
+    @property
+    def telling(self) -> tuple[State, ...]:
+        """The states that do something or decide whether to go on; the rest is the machine's own bookkeeping."""
+        return tuple(state for state in self.states if state.kind in _TELLING_KINDS or state.name == _GATE)
 
     @property
     def current(self) -> State | None:
@@ -136,10 +145,8 @@ def history_of(events: Iterable[Mapping[str, Any]]) -> History:
     for event in events:
         kind, time = event["type"], event["timestamp"]
         if kind.endswith("StateEntered"):
-            states = [
-                *_left(states, time, failing),
-                State(name=event["stateEnteredEventDetails"]["name"], entered=time),
-            ]
+            name = event["stateEnteredEventDetails"]["name"]
+            states = [*_left(states, time, failing), State(name=name, kind=kind[: -len("StateEntered")], entered=time)]
             failing = False
         elif kind.endswith("StateExited"):
             states = _left(states, time, failing)
@@ -149,8 +156,8 @@ def history_of(events: Iterable[Mapping[str, Any]]) -> History:
             failing = True
         elif kind.endswith(("Scheduled", "Succeeded")):
             failing = False  # a retry that went well
-        if kind == "TaskScheduled" and (name := _job_started_by(event.get("taskScheduledEventDetails", {}))):
-            job, training = name, states[-1].name
+        if kind == "TaskScheduled" and (started := _job_started_by(event.get("taskScheduledEventDetails", {}))):
+            job, training = started, states[-1].name
     return History(states=tuple(states), job=job, training=training)
 
 
@@ -159,7 +166,7 @@ def _left(states: list[State], time: datetime, failed: bool) -> list[State]:
     if not states or states[-1].exited is not None:
         return states
     last = states[-1]
-    return [*states[:-1], State(name=last.name, entered=last.entered, exited=time, failed=failed)]
+    return [*states[:-1], replace(last, exited=time, failed=failed)]
 
 
 def _job_started_by(task: Mapping[str, Any]) -> str | None:

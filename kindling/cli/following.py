@@ -159,7 +159,7 @@ class Visits:
 def visits(snapshot: Snapshot) -> list[Visits]:
     """The states of a run, each once, in the order in which it came to them."""
     found: dict[str, Visits] = {}
-    for state in snapshot.history.states:
+    for state in snapshot.history.telling:
         visit = found.setdefault(state.name, Visits(state.name))
         visit.seconds += state.seconds
         visit.running = state.exited is None and not snapshot.run.is_over

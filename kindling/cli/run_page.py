@@ -21,7 +21,7 @@ def print_run(console: Console, run: Run, history: History) -> None:
     console.print()
     console.print(rows)
     if history.states and run.status != SUCCEEDED:
-        states = " → ".join(dict.fromkeys(state.name for state in history.states))
+        states = " → ".join(dict.fromkeys(state.name for state in history.telling))
         console.print(f"\n[dim]states[/dim]  {states}")
 
 

@@ -120,7 +120,7 @@ def _state_rows(history: History) -> list[dict[str, Any]]:
     ended = max(state.exited or state.entered for state in history.states)
     total = max((ended - begun).total_seconds(), 1e-9)
     rows: dict[str, dict[str, Any]] = {}
-    for state in history.states:
+    for state in history.telling:
         offset = (state.entered - begun).total_seconds() / total * 100
         row = rows.setdefault(state.name, {"name": state.name, "seconds": 0.0, "offset": offset, "failed": False})
         row["seconds"] += state.seconds
