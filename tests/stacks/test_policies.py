@@ -18,6 +18,12 @@ ACKNOWLEDGED: Final[dict[tuple[str, str], str]] = {
     ("^KindlingStorage/Buckets/Key/Resource$", "^(PERMISSIONS_MANAGEMENT_ACTIONS|RESOURCE_MISMATCH): "): (
         "A key that its own account may not manage can never be managed again; kms:* is what the service writes, too."
     ),
+    ("/Pipeline/Role/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
+        "A pipeline gives its jobs and models their roles: iam:PassRole, on two roles and to SageMaker alone."
+    ),
+    ("/Pipeline/Role/DefaultPolicy/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
+        "Step Functions delivers logs only for a role that may write the log service's resource policy."
+    ),
     ("Role", "^CREDENTIALS_EXPOSURE: "): (
         "Pulling an image takes a registry token; it opens no more than the role's own image permissions do."
     ),
