@@ -20,7 +20,7 @@ def function_modules(*folders: str) -> dict[str, Path]:
 def contract_modules() -> dict[str, Path]:
     """What a function needs of the contract package, by paths in a layer: the description of an algorithm."""
     package = ROOT / "containers" / "contract" / "src" / "contract"
-    return {f"python/contract/{name}": package / name for name in ("__init__.py", "specification.py")}
+    return {f"python/contract/{name}": package / name for name in ("__init__.py", "errors.py", "specification.py")}
 
 
 @contextmanager
