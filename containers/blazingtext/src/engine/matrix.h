@@ -7,10 +7,14 @@
 namespace blazingtext {
 
 // rows x dim floats, all zero at first. Rows begin on cache lines and are padded with zeros to whole ones.
-// Memory that was never written to is not taken: two million rows of hash buckets cost what is used of them.
 class Matrix {
 public:
-    Matrix(std::size_t rows, std::size_t dim);
+    // Memory that was never written to is not taken. Of kSparse matrices that saves much: two million rows of hash
+    // buckets cost what is used of them. Others come in large pages where the system has them.
+    enum class Use { kWhole, kSparse };
+
+    // Throws std::bad_alloc.
+    Matrix(std::size_t rows, std::size_t dim, Use use = Use::kWhole);
     Matrix(const Matrix&) = delete;
     Matrix& operator=(const Matrix&) = delete;
     ~Matrix();

@@ -1,7 +1,6 @@
 #include "trainer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 
 #include "parallel.h"
@@ -20,12 +19,10 @@ constexpr double kLowestRate = 1e-4;
 // The stream of random numbers for the input matrix; training threads count from 0.
 constexpr std::uint64_t kInitialStream = ~0ULL;
 
-void require(bool holds, const char* message) {
-    if (!holds) throw std::invalid_argument(message);
-}
-
 const Settings& checked(const Corpus& corpus, const Settings& settings) {
-    require(corpus.vocabulary().size() > 0, "the corpus holds no word that is frequent enough to be trained.");
+    if (corpus.vocabulary().size() == 0) {
+        throw std::invalid_argument("the corpus holds no word that is frequent enough to be trained.");
+    }
     settings.check();
     return settings;
 }
@@ -43,29 +40,6 @@ std::size_t share_begin(std::size_t tokens, int rank, int ranks) {
 
 }  // namespace
 
-Mode mode_of(const std::string& name) {
-    if (name == "batch_skipgram") return Mode::kBatchSkipgram;
-    if (name == "skipgram") return Mode::kSkipgram;
-    if (name == "cbow") return Mode::kCbow;
-    throw std::invalid_argument("mode=" + name + " is not known; it must be batch_skipgram, skipgram or cbow.");
-}
-
-void Settings::check() const {
-    require(dim >= 1, "dim must be at least 1.");
-    require(window_size >= 1, "window_size must be at least 1.");
-    require(negative_samples >= 1, "negative_samples must be at least 1.");
-    require(batch_size >= 1 && batch_size <= static_cast<int>(kLargestBatch), "batch_size must be from 1 to 32.");
-    require(epochs >= 1, "epochs must be at least 1.");
-    require(learning_rate > 0 && std::isfinite(learning_rate), "learning_rate must be above 0 and finite.");
-    require(sampling_threshold > 0, "sampling_threshold must be above 0.");
-    require(threads >= 1, "threads must be at least 1.");
-    require(ranks >= 1 && rank >= 0 && rank < ranks, "rank must be from 0 to ranks - 1.");
-    if (!subwords) return;
-    require(mode != Mode::kBatchSkipgram, "mode=batch_skipgram does not learn subwords.");
-    require(min_char >= 1 && min_char <= max_char, "min_char must be from 1 to max_char.");
-    require(buckets >= 1, "buckets must be at least 1.");
-}
-
 Trainer::Trainer(const Corpus& corpus, const Settings& settings)
     : corpus_(corpus),
       settings_(checked(corpus, settings)),
@@ -74,7 +48,7 @@ Trainer::Trainer(const Corpus& corpus, const Settings& settings)
       keep_(keep_probabilities(corpus.vocabulary().counts(), settings.sampling_threshold)),
       subwords_(subwords_of(corpus, settings)),
       input_(corpus.vocabulary().size() + (settings.subwords ? settings.buckets : 0U),
-             static_cast<std::size_t>(settings.dim)),
+             static_cast<std::size_t>(settings.dim), settings.subwords ? Matrix::Use::kSparse : Matrix::Use::kWhole),
       output_(corpus.vocabulary().size(), static_cast<std::size_t>(settings.dim)),
       begin_(share_begin(corpus.tokens_read(), settings.rank, settings.ranks)),
       end_(share_begin(corpus.tokens_read(), settings.rank + 1, settings.ranks)),
