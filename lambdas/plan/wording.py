@@ -41,14 +41,14 @@ def in_words(
         return f"{where} is missing; it must be {_expected(model, key)}."
     value = _below(found, key)
     annotation = model.model_fields[key].annotation
-    if rest and isinstance(value, dict) and _is_mapping(annotation):
+    if named := bool(rest) and isinstance(value, dict) and _is_mapping(annotation):
         name, *rest = rest
         where, value = f"{where}.{name}", value.get(name)
     below = _model_in(annotation)
-    if rest and below is not None:
-        if isinstance(value, dict):
+    if below is not None and (rest or named):
+        if rest and isinstance(value, dict):
             return in_words(below, value, tuple(rest), kind, where)
-        # A field that was written short, as its first field alone: a channel as its address.
+        # It may be written short, as its first field alone: a channel as its address.
         return f"{where} is {shown(value)}; it must be {_expected(below, next(iter(below.model_fields)))}."
     return f"{where} is {shown(value)}; it must be {_expected(model, key)}."
 
