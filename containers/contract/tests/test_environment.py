@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from contract.environment import TrainingEnvironment, available_cpus
+from contract.cores import available_cpus
+from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
 from contract.paths import Paths
 from contract.specification import Algorithm, InvalidJobError

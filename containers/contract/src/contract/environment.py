@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from contract.channels import InputChannel
+from contract.cores import available_cpus
 from contract.errors import ClientError
 from contract.paths import Paths
 from contract.specification import Algorithm, Value
-
-CPUS = "KINDLING_CPUS_PER_HOST"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +82,6 @@ class TrainingEnvironment:
             job_name=environ.get("TRAINING_JOB_NAME", ""),
             cpus=available_cpus(environ),
         )
-
-
-def available_cpus(environ: Mapping[str, str] = os.environ) -> int:
-    """Cores this process may use; KINDLING_CPUS_PER_HOST says it where several hosts share one machine."""
-    given = environ.get(CPUS)
-    if given:
-        return max(1, int(float(given)))
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _host_number(host: str) -> tuple[str, int]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contract.specification import InvalidJobError
-
 FAILURE_LENGTH = 1024  # characters of output/failure that become FailureReason
+
+
+class InvalidJobError(ValueError):
+    """The user asked for something the algorithm does not do. The message is one sentence, fit to be shown as it is."""
 
 
 class ClientError(Exception):

@@ -119,6 +119,7 @@ class ManyHosts:
         self._environment, self._patience = environment, patience
         self._exchanges = 0
         self._joining: Future[Watch] = Future()
+        self._watch: Watch | None = None
         self._store: Any = None
 
     def __enter__(self) -> Self:
@@ -130,10 +131,9 @@ class ManyHosts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._joining.exception():
-            return  # this host never joined: there is nobody to tell
-        watch = self._joining.result()
-        watch.leave(None if error is None else watch.failure or self._own_failure(error))
+        self._joining.exception()  # waits: nobody can be told before this host has joined
+        if self._watch:
+            self._watch.leave(None if error is None else self._watch.failure or self._own_failure(error))
 
     def _own_failure(self, error: BaseException) -> HostFailure:
         named = is_users_mistake(error) or isinstance(error, AlgorithmError)
@@ -189,15 +189,15 @@ class ManyHosts:
         from torch import distributed
 
         patience, store = self._patience, self._meet()
-        watch = Watch(self._environment, store.clone(), silence=patience.silence, grace=patience.grace)
-        watch.sign_in()
-        watch.await_sign_in(patience.join)
+        self._watch = Watch(self._environment, store.clone(), silence=patience.silence, grace=patience.grace)
+        self._watch.start()
+        self._watch.await_sign_in(patience.join)
         _prefer_interface(self._environment.network_interface)
         timeout = timedelta(seconds=patience.silence + patience.grace)
         distributed.init_process_group("gloo", store=store, rank=self.rank, world_size=self.size, timeout=timeout)
         self._store = store
-        watch.start()
-        return watch
+        logger.info("All %d hosts have met.", self.size)
+        return self._watch
 
     def _meet(self) -> Any:
         """The store that the first host serves."""

@@ -24,7 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from contract import logs
-from contract.environment import available_cpus
+from contract.cores import available_cpus
 from contract.errors import ClientError, is_users_mistake
 from contract.paths import BASE_DIRECTORY
 

@@ -14,14 +14,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
+from contract.errors import InvalidJobError as InvalidJobError
+
 Value = StrictBool | StrictInt | StrictFloat | StrictStr
 
 _TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"false", "0"})
 _ARTICLES = {"int": "an integer", "float": "a number", "bool": "True or False", "str": "a string"}
-
-
-class InvalidJobError(ValueError):
-    """The user asked for something the algorithm does not do. The message is one sentence, fit to be shown as it is."""
 
 
 class _Frozen(BaseModel):

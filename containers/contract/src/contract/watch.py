@@ -40,7 +40,7 @@ class HostFailure:
 class _State:
     """What a host tells the others about itself."""
 
-    beat: int = 0
+    beat: int = -1  # not signed in
     left: bool = False
     failure: HostFailure | None = None
 
@@ -67,38 +67,39 @@ class Watch(threading.Thread):
     def __init__(self, environment: TrainingEnvironment, store: Any, *, silence: float, grace: float) -> None:
         super().__init__(name="watch", daemon=True)
         self._environment, self._store, self._silence, self._grace = environment, store, silence, grace
-        self._state = _State()
-        self._seen = [(-1, time.monotonic())] * len(environment.hosts)
-        self._states = [_State()] * len(environment.hosts)
+        self._state = _State(beat=0)
+        self._states = [_State() for _ in environment.hosts]
+        self._beats = [-1 for _ in environment.hosts]
+        self._heard = [0.0 for _ in environment.hosts]
         self._talker = threading.Thread(target=self._talk, name="signs of life", daemon=True)
         self._looked = time.monotonic()
         self._leaving = threading.Event()
         self._failed = threading.Event()
         self.failure: HostFailure | None = None
 
-    def sign_in(self) -> None:
-        """Give the first sign of life."""
+    def start(self) -> None:
+        """Sign in, and watch from now on."""
         self._tell(self._state)
+        self._looked = time.monotonic()
+        self._talker.start()
+        super().start()
 
     def await_sign_in(self, patience: float) -> None:
         """Wait until every host has signed in.
 
         Raises:
             AlgorithmError: one has not within `patience` seconds; names those that are missing.
+            ClientError, AlgorithmError: one failed meanwhile.
         """
         deadline = time.monotonic() + patience
-        missing = set(range(len(self._environment.hosts)))
-        while missing := {rank for rank in missing if not self._store.check([self._key(rank)])}:
+        while missing := [host for host, beat in zip(self._environment.hosts, self._beats, strict=True) if beat < 0]:
+            if self.failure:
+                raise self.failure.error()
             if time.monotonic() > deadline:
-                names = ", ".join(self._environment.hosts[rank] for rank in sorted(missing))
-                raise AlgorithmError(f"host {names} did not join the job within {patience:g} s; check its log.")
-            time.sleep(0.05)
-        self._seen = [(-1, time.monotonic())] * len(self._environment.hosts)
-
-    def start(self) -> None:
-        self._looked = time.monotonic()
-        self._talker.start()
-        super().start()
+                raise AlgorithmError(
+                    f"host {', '.join(missing)} did not join the job within {patience:g} s; check its log."
+                )
+            time.sleep(_PERIOD / 10)
 
     def run(self) -> None:
         while not self.failure and not self._leaving.wait(_PERIOD):
@@ -149,12 +150,11 @@ class Watch(threading.Thread):
             return
         now = time.monotonic()
         for rank, (host, state) in enumerate(zip(self._environment.hosts, self._states, strict=True)):
-            beat, since = self._seen[rank]
             if state.failure:
                 self._fail(state.failure)
-            elif state.beat != beat:
-                self._seen[rank] = (state.beat, now)
-            elif now - since > self._silence and not state.left:
+            elif state.beat != self._beats[rank]:
+                self._beats[rank], self._heard[rank] = state.beat, now
+            elif state.beat >= 0 and not state.left and now - self._heard[rank] > self._silence:
                 self._fail(HostFailure(host))
 
     def _all_left(self, failure: HostFailure | None) -> bool:
@@ -165,8 +165,12 @@ class Watch(threading.Thread):
         return all(state.left or host == silent for host, state in pairs)
 
     def _read(self) -> None:
-        keys = [self._key(rank) for rank in range(len(self._environment.hosts))]
-        self._states = [_State.loads(text) for text in self._store.multi_get(keys)]
+        ranks = [rank for rank, state in enumerate(self._states) if state.beat >= 0 or self._signed_in(rank)]
+        for rank, text in zip(ranks, self._store.multi_get([self._key(rank) for rank in ranks]), strict=True):
+            self._states[rank] = _State.loads(text)
+
+    def _signed_in(self, rank: int) -> bool:
+        return bool(self._store.check([self._key(rank)]))
 
     def _tell(self, state: _State) -> None:
         self._state = state
