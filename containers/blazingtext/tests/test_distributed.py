@@ -65,8 +65,8 @@ def test_a_host_killed_in_training_ends_the_job_on_the_other_with_its_name(
     jobs: Jobs, corpus: bytes, lost: int
 ) -> None:
     hosts = jobs.start(corpus * 500, {"epochs": "10000"}, hosts=2, environ=QUICK)
-    hosts[lost].read_until("Number of words:")
-    hosts[1 - lost].read_until("Number of words:")
+    hosts[lost].read_until("hosts have met.")
+    hosts[1 - lost].read_until("hosts have met.")
     hosts[lost].process.kill()
     assert hosts[1 - lost].finish(timeout=60) == 1
     assert f"host algo-{lost + 1} stopped answering" in hosts[1 - lost].failure
