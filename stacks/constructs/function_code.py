@@ -18,9 +18,9 @@ def function_modules(*folders: str) -> dict[str, Path]:
 
 
 def contract_modules() -> dict[str, Path]:
-    """What a function needs of the contract package, by paths in a layer: the description of an algorithm."""
+    """The contract package by paths in a layer; a function imports the description of an algorithm and its errors."""
     package = ROOT / "containers" / "contract" / "src" / "contract"
-    return {f"python/contract/{name}": package / name for name in ("__init__.py", "errors.py", "specification.py")}
+    return {f"python/contract/{path.name}": path for path in sorted(package.glob("*.py"))}
 
 
 @contextmanager
