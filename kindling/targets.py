@@ -12,6 +12,8 @@ from kindling.errors import UserError
 
 Kind = Literal["embedded", "aws"]
 
+NO_REGION = "no AWS region is chosen; set AWS_REGION or the region of your profile."
+
 
 class Target(Protocol):
     """A cloud to talk to. `state` is where this machine keeps what belongs to it: logs, reports, corpora."""
@@ -90,6 +92,8 @@ class AwsTarget:
         return self._session.client(service)
 
     def describe(self) -> str:
+        if self._session.region_name is None:
+            raise UserError(NO_REGION)
         account = self.client("sts").get_caller_identity()["Account"]
         return f"AWS account {account} in {self._session.region_name}"
 

@@ -31,6 +31,8 @@ def _is(error: BaseException, module: str, *names: str) -> bool:
 def _of_botocore(error: BaseException) -> str:
     from botocore import exceptions
 
+    from kindling.targets import NO_REGION
+
     match error:
         case exceptions.ClientError():
             return _refused(error)
@@ -39,7 +41,7 @@ def _of_botocore(error: BaseException) -> str:
                 "no AWS credentials were found; sign in (`aws sso login`, `aws configure`) or choose --target embedded."
             )
         case exceptions.NoRegionError():
-            return "no AWS region is chosen; set AWS_REGION or the region of your profile."
+            return NO_REGION
         case exceptions.EndpointConnectionError() | exceptions.ConnectionClosedError() | exceptions.HTTPClientError():
             return f"the target does not answer ({error}); is it still running? `kindling status` tells."
     return f"AWS could not be asked: {error}"
