@@ -138,6 +138,8 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # It reports every failed state with the whole of its parse tree; the execution's history says it in words.
+    logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
     serve(Cloud(state=arguments.state.resolve(), port=arguments.port))
 
 
