@@ -90,33 +90,47 @@ def _preparation(algorithm: Algorithm, site: Mapping[str, Any]) -> dict[str, Sta
             "${PlanFunction}",
             {"algorithm": described, "site": dict(site), "execution.$": "$.execution"},
             "$.plan",
-            "Train",
+            "OnSpot",
         ),
     }
 
 
-def _training(algorithm: Algorithm) -> dict[str, State]:
+def _train(*more: str) -> State:
+    """The training job, with `more` fields of the request than every job has."""
     fields = (
-        *("AlgorithmSpecification", "HyperParameters", "InputDataConfig", "OutputDataConfig"),
-        *("CheckpointConfig", "ResourceConfig", "StoppingCondition", "EnableNetworkIsolation"),
-        *("EnableManagedSpotTraining", "EnableInterContainerTrafficEncryption"),
+        *("AlgorithmSpecification", "HyperParameters", "InputDataConfig", "OutputDataConfig", "ResourceConfig"),
+        *("StoppingCondition", "EnableNetworkIsolation", "EnableManagedSpotTraining"),
+        *("EnableInterContainerTrafficEncryption", *more),
     )
     return {
-        "Train": {
-            "Type": "Task",
-            "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync",
-            "Parameters": {
-                "TrainingJobName.$": "States.Format('{}-{}', $.plan.base_name, $$.State.RetryCount)",
-                "RoleArn": "${TrainingRole}",
-                "Tags.$": "$.plan.tags",
-                **{f"{field}.$": f"$.plan.training.{field}" for field in fields},
-            },
-            "TimeoutSecondsPath": "$.plan.training.TimeoutSeconds",
-            "ResultPath": "$.job",
-            "Retry": _TRAINING_RETRY,
-            "Catch": _catch("Train"),
-            "Next": "Evaluate",
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync",
+        "Parameters": {
+            "TrainingJobName.$": "States.Format('{}-{}', $.plan.base_name, $$.State.RetryCount)",
+            "RoleArn": "${TrainingRole}",
+            "Tags.$": "$.plan.tags",
+            **{f"{field}.$": f"$.plan.training.{field}" for field in fields},
         },
+        "TimeoutSecondsPath": "$.plan.training.TimeoutSeconds",
+        "ResultPath": "$.job",
+        "Retry": _TRAINING_RETRY,
+        "Catch": _catch("Train"),
+        "Next": "Evaluate",
+    }
+
+
+def _training(algorithm: Algorithm) -> dict[str, State]:
+    return {
+        "OnSpot": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.plan.training.EnableManagedSpotTraining", "BooleanEquals": True, "Next": "TrainOnSpot"}
+            ],
+            "Default": "Train",
+        },
+        "Train": _train(),
+        # Hosts that may be taken away at any time: the job keeps its checkpoints where the next ones find them.
+        "TrainOnSpot": _train("CheckpointConfig"),
         "Evaluate": _function(
             "Evaluate",
             "${EvaluateFunction}",
