@@ -18,6 +18,8 @@ _DEPLOYING = frozenset(
 _SERVICE = re.compile(r"\s*\(Service: .*\)$", re.DOTALL)
 # "An error occurred (ValidationException) when calling the CreateModel operation: ...", as botocore begins its own.
 _OPERATION = re.compile(r"^An error occurred \(\S+\) when calling the \w+ operation(?: \(.*?\))?: ")
+# "AlgorithmError: ..., exit code: 1", as SageMaker wraps what the container itself wrote into its failure file.
+_WRAPPED = re.compile(r"^AlgorithmError: ((?:ClientError|AlgorithmError): .*?)(?:, exit code: \d+)?$", re.DOTALL)
 
 
 def failed_state(failed: Mapping[str, Any]) -> str:
@@ -48,7 +50,7 @@ def in_words(failure: Mapping[str, Any]) -> str:
 def _of_description(described: Mapping[str, Any]) -> str | None:
     """The reason in a training job's description, or in what a Lambda raised."""
     if described.get("FailureReason"):
-        return str(described["FailureReason"])
+        return _WRAPPED.sub(r"\1", str(described["FailureReason"]))
     if described.get("errorMessage"):
         return _SERVICE.sub("", _OPERATION.sub("", str(described["errorMessage"])))
     if described.get("SecondaryStatus") == "MaxRuntimeExceeded":

@@ -199,6 +199,17 @@ def test_progress_survives_the_document() -> None:
             "ClientError: no word.",
         ),
         (
+            {
+                "Error": "States.TaskFailed",
+                "Cause": json.dumps({"FailureReason": "AlgorithmError: ClientError: no word., exit code: 1"}),
+            },
+            "ClientError: no word.",
+        ),
+        (
+            {"Error": "States.TaskFailed", "Cause": json.dumps({"FailureReason": "AlgorithmError: , exit code: 137"})},
+            "AlgorithmError: , exit code: 137",
+        ),
+        (
             {"Error": "InvalidJobError", "Cause": json.dumps({"errorMessage": "gate is 3.", "errorType": "X"})},
             "gate is 3.",
         ),
