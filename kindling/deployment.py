@@ -129,9 +129,9 @@ class _Cdk:
         """Runs a command into the log; returns its exit code and what it said last."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         tail: list[str] = []
-        with self._log.open("a", encoding="utf-8") as log:
-            log.write(f"\n$ {' '.join(line)}\n")
-            process = subprocess.Popen(
+        with (
+            self._log.open("a", encoding="utf-8") as log,
+            subprocess.Popen(
                 line,
                 cwd=cwd,
                 env=self._environment(),
@@ -140,7 +140,9 @@ class _Cdk:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-            )
+            ) as process,
+        ):
+            log.write(f"\n$ {' '.join(line)}\n")
             assert process.stdout is not None
             try:
                 for text in process.stdout:
@@ -152,8 +154,7 @@ class _Cdk:
             except BaseException:
                 process.terminate()
                 raise
-            finally:
-                code = process.wait()
+        code = process.returncode
         return code, tail
 
 
