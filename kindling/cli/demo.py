@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kindling.cli.terminal import StateOption, notes, output, steps, table
-from kindling.results import duration
+from kindling.results import duration, metrics
 
 if TYPE_CHECKING:
     from kindling.datasets import Corpus
@@ -24,6 +24,7 @@ ALGORITHM = "blazingtext"
 ENDPOINT = "kindling-demo"
 HOSTS = 2
 NEIGHBORS = 5
+_THROUGHPUT = "train:throughput"  # in millions of words a second
 _HYPERPARAMETERS = {"mode": "batch_skipgram", "vector_dim": "100", "evaluation": "True"}
 
 
@@ -147,6 +148,7 @@ def _print_summary(run: Run, found: dict[str, list[Neighbor]], page: Path, times
     rows.show_header = False
     for name, value in facts(run):
         rows.add_row(f"[dim]{name}[/dim]", value)
+    rows.add_row("[dim]words/sec[/dim]", f"{dict(metrics(run.output))[_THROUGHPUT] * 1e6:,.0f}")
     for number, (word, near) in enumerate(found.items()):
         listed = ", ".join(f"{neighbor.word} [dim]{neighbor.similarity:.2f}[/dim]" for neighbor in near)
         rows.add_row("[dim]neighbours[/dim]" if number == 0 else "", f"[bold]{word}[/bold]: {listed}")

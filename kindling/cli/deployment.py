@@ -29,12 +29,17 @@ def deploy(target: TargetOption = "embedded", state: StateOption = None, context
 def teardown(
     target: TargetOption = "embedded", state: StateOption = None, context: ContextOption = None, yes: YesOption = False
 ) -> None:
-    """Delete every stack. In AWS, what the settings retain (buckets, keys, images, logs) stays."""
-    from kindling import deployment
+    """Delete the endpoints that pipelines made, and every stack. What the settings retain (data, keys) stays."""
+    from kindling import deployment, endpoints
 
     where = chosen(target, state)
+    serving = endpoints.made_by_pipelines(where)
     if not yes:
-        typer.confirm(f"Delete every Kindling stack in the {where.describe()}?", abort=True, err=True)
+        named = f" and {'endpoint' if len(serving) == 1 else 'endpoints'} {', '.join(serving)}" if serving else ""
+        typer.confirm(f"Delete every Kindling stack{named} in the {where.describe()}?", abort=True, err=True)
     with steps("tearing down") as report:
+        for name in serving:
+            report(f"deleting endpoint {name}")
+            endpoints.delete(where, name)
         deployment.destroy(where, pairs(context or [], "--context"), report)
     notes().print(f"nothing of Kindling's stacks is left in the {where.describe()}", markup=False)

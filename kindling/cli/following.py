@@ -21,6 +21,8 @@ from kindling.results import duration
 from kindling.runs import SUCCEEDED, Run
 from kindling.targets import Target
 
+_ROOMY = 105  # columns in which a long progress bar leaves room for the numbers
+
 
 def follow_to_the_end(target: Target, run: Run) -> None:
     """Shows a run until it is over, then its page. Ctrl-C detaches; the run goes on.
@@ -87,23 +89,26 @@ class LiveDisplay:
         self._live.refresh()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        shown = visits(self._snapshot) if self._snapshot is not None else []
+        widest = max((len(visit.name) for visit in shown), default=0)
         rows = Table.grid(padding=(0, 2, 0, 0))
-        for column in ("mark", "state", "time", "detail"):
-            rows.add_column(justify="right" if column == "time" else "left", no_wrap=True)
-        if self._snapshot is not None:
-            for visit in visits(self._snapshot):
-                mark = self._spinner if visit.running else "[red]✗[/red]" if visit.failed else "[green]✓[/green]"
-                rows.add_row(mark, visit.name, f"[dim]{duration(visit.seconds)}[/dim]", self._detail(visit))
+        # A narrow terminal takes its toll from the detail, never from the names and times.
+        for width in (1, widest, len("10 min 10 s"), None):
+            rows.add_column(no_wrap=True, min_width=width, overflow="ellipsis")
+        for visit in shown:
+            mark = self._spinner if visit.running else "[red]✗[/red]" if visit.failed else "[green]✓[/green]"
+            rows.add_row(mark, visit.name, f"[dim]{duration(visit.seconds)}[/dim]", self._detail(visit, options))
         yield rows
 
-    def _detail(self, visit: Visits) -> Table | str:
+    def _detail(self, visit: Visits, options: ConsoleOptions) -> Table | str:
         snapshot = self._snapshot
         if snapshot is None or visit.name != snapshot.history.training:
             return ""
         detail = Table.grid(padding=(0, 2, 0, 0))
         percent = snapshot.percent
         if percent is not None:
-            detail.add_row(ProgressBar(total=100, completed=percent, width=30), in_words(snapshot))
+            bar = 30 if options.max_width >= _ROOMY else 10
+            detail.add_row(ProgressBar(total=100, completed=percent, width=bar), in_words(snapshot))
         elif snapshot.job_status and visit.running:
             detail.add_row(f"[dim]{snapshot.job_status}[/dim]")
         return detail

@@ -9,7 +9,7 @@ from kindling.datasets import botocore_documentation, text8
 from kindling.errors import UserError
 
 # Words whose neighbours anyone can judge, by corpus. For a file of the user's own the vocabulary has to say.
-_TELLING_WORDS = {"botocore": ("bucket", "encryption", "function"), "text8": ("king", "computer", "music")}
+_TELLING_WORDS = {"botocore": ("instance", "queue", "role"), "text8": ("king", "computer", "music")}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,151 @@
+"""The report: self-contained, escaped, readable; and the parts it is made of."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from moto.server import ThreadedMotoServer
+
+from kindling import runs
+from kindling.reports import write_report
+from kindling.reports.labels import Box, place
+from kindling.reports.vectors import Vectors, of_model, read
+from kindling.runs import History, Run, State
+from kindling.targets import EmbeddedTarget
+
+BEGUN = datetime(2026, 11, 20, 12, tzinfo=UTC)
+WORDS = [f"word{number}" for number in range(40)]
+OUTPUT: dict[str, Any] = {
+    "training": {
+        "model_s3_uri": "s3://the-models/blazingtext/job/output/model.tar.gz",
+        "training_seconds": 20,
+        "metrics": {"train:mean_rho": 0.4312},
+    },
+    "evaluation": {
+        "metrics": {"train:mean_rho": 0.4312},
+        "details": {"EN-WS-353-ALL.txt": {"not_found": 259, "spearmans_rho": 0.4, "total_pairs": 353}},
+        "gate": {"passed": True, "reason": "train:mean_rho=0.4312 is at least 0.4."},
+    },
+    "endpoint": {"name": "words", "arn": "arn:endpoint", "status": "InService", "action": "created"},
+    "smoke_test": {"passed": True, "latency_ms": 4.2},
+}
+RUN = Run(
+    name="demo-1",
+    algorithm="blazingtext",
+    arn="arn:execution",
+    status="SUCCEEDED",
+    started=BEGUN,
+    stopped=BEGUN + timedelta(seconds=30),
+    input={"inputs": {"train": "s3://data/p"}, "hyperparameters": {"mode": "cbow"}, "resources": {"instance_count": 2}},
+    output=OUTPUT,
+)
+
+
+def text_vectors() -> bytes:
+    matrix = np.random.default_rng(1).normal(size=(len(WORDS), 5))
+    lines = [f"{len(WORDS)} 5", *(f"{word} {' '.join(map(str, row))}" for word, row in zip(WORDS, matrix, strict=True))]
+    return "\n".join(lines).encode() + b"\n"
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTarget]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    names = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    found = EmbeddedTarget(tmp_path_factory.mktemp("state"), f"http://{host}:{port}", names)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in (("eval.json", b"{}"), ("vectors.txt", text_vectors())):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    found.client("s3").create_bucket(Bucket="the-models")
+    found.client("s3").put_object(
+        Bucket="the-models", Key="blazingtext/job/output/model.tar.gz", Body=packed.getvalue()
+    )
+    yield found
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def history(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = State(name="Train", entered=BEGUN, exited=BEGUN + timedelta(seconds=25))
+    monkeypatch.setattr(runs, "history", lambda target, run: History(states=(train,)))
+
+
+def test_a_report_tells_the_run_and_needs_nothing_else(target: EmbeddedTarget, tmp_path: Path) -> None:
+    page = write_report(target, RUN, tmp_path / "deep" / "report.html", ["word3", "unheard-of"])
+    html = page.path.read_text()
+    for told in (
+        "demo-1",
+        "SUCCEEDED",
+        "0.4312",
+        "ALL 94 of 353",
+        "words · InService",
+        "at least 0.4",
+        "Train",
+        "25 s",
+    ):
+        assert told in html
+    assert page.words[0] == "word3"
+    assert "unheard-of" not in page.words
+    assert html.count("<svg") == 1
+    assert re.search(r"<text[^>]*>word0</text>", html), "the words of the map are text"
+    assert not re.search(r"<(script|link|img|iframe)|@import|url\((?!#)|(src|href)=\"(?!#)", html)
+
+
+def test_the_same_run_gives_the_same_picture(target: EmbeddedTarget, tmp_path: Path) -> None:
+    pictures = [
+        re.findall(r"<svg.*?</svg>", write_report(target, RUN, tmp_path / f"{n}.html").path.read_text(), re.DOTALL)
+        for n in range(2)
+    ]
+    assert pictures[0] == pictures[1]
+
+
+def test_a_failed_run_has_a_report_with_its_cause_escaped(target: EmbeddedTarget, tmp_path: Path) -> None:
+    failed = replace(RUN, status="FAILED", output=None, cause="Train: <script>alert(1)</script>")
+    html = write_report(target, failed, tmp_path / "report.html").path.read_text()
+    assert "Train: &lt;script&gt;" in html
+    assert "<script>" not in html
+    assert "<svg" not in html
+
+
+def test_vectors_are_read_out_of_the_archive_as_it_streams(target: EmbeddedTarget) -> None:
+    vectors = of_model(target, OUTPUT["training"]["model_s3_uri"], limit=10)
+    assert vectors is not None
+    assert vectors.words == tuple(WORDS[:10])
+    np.testing.assert_allclose(np.linalg.norm(vectors.matrix, axis=1), 1, rtol=1e-6)
+
+
+def test_the_nearest_words_come_first_and_the_word_itself_never() -> None:
+    vectors = read(io.BytesIO(b"4 2\na 1 0\nb 0.9 0.1\nc 0 1\nzero 0 0\n"), limit=10)
+    assert [word for word, _ in vectors.nearest("a", 3)] == ["b", "c", "zero"] or [
+        word for word, _ in vectors.nearest("a", 3)
+    ] == ["b", "zero", "c"]
+    assert vectors.nearest("a", 1)[0][1] == pytest.approx(0.9 / np.hypot(0.9, 0.1), rel=1e-6)
+    assert len(vectors.nearest("a", 100)) == 3
+    assert Vectors(("only",), np.ones((1, 1), dtype=np.float32)).nearest("only", 5) == []
+
+
+POINTS = st.lists(st.tuples(st.floats(0, 300), st.floats(0, 200)), min_size=1, max_size=40)
+
+
+@settings(deadline=None, max_examples=50)
+@given(POINTS)
+def test_no_label_covers_another_or_leaves_the_frame(points: list[tuple[float, float]]) -> None:
+    frame = Box(0, 0, 300, 200)
+    boxes = [box for box in place(points, ["label"] * len(points), [10.0] * len(points), frame) if box]
+    assert all(box.within(frame) for box in boxes)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
