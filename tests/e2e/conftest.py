@@ -20,6 +20,9 @@ ALGORITHM = "blazingtext"
 # Quick to train, yet words enough to be looked up.
 SMALL = {"mode": "batch_skipgram", "vector_dim": "20", "epochs": "2", "min_count": "2", "evaluation": "True"}
 
+# Keys of the JSON that AWS wraps causes in.
+WRAPPINGS = ('"FailureReason"', '"errorMessage"', '"stackTrace"', '"TrainingJobName"')
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -66,6 +69,15 @@ class Deployment:
         pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
         events = [event for page in pages for event in page["events"]]
         return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+
+    def running_jobs(self) -> list[str]:
+        """The names of the training jobs that have not ended."""
+        sagemaker = self.client("sagemaker")
+        return [
+            job["TrainingJobName"]
+            for status in ("InProgress", "Stopping")
+            for job in sagemaker.list_training_jobs(StatusEquals=status)["TrainingJobSummaries"]
+        ]
 
     def hosted(self) -> dict[str, list[str]]:
         """The names of every model, endpoint config and endpoint there is."""
