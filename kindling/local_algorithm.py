@@ -155,8 +155,9 @@ def _run(commands: Sequence[tuple[str, ...]], environments: Mapping[str, Mapping
 
 
 def _print_lines(host: str, lines: IO[str]) -> None:
-    for line in lines:
-        print(f"{host} | {line}", end="", flush=True)
+    with lines:
+        for line in lines:
+            print(f"{host} | {line}", end="", flush=True)
 
 
 @contextmanager
