@@ -15,9 +15,9 @@ from stacks.constructs.function_code import function_modules, laid_out
 from stacks.constructs.log_group import log_group
 from stacks.settings import Settings
 
-# The public layer of Powertools 3.26, with pydantic and the X-Ray SDK in it.
+# The public layer of Powertools 3 (its documentation names this version), with pydantic and the X-Ray SDK in it.
 _POWERTOOLS_LAYER = "arn:${AWS::Partition}:lambda:${AWS::Region}:017000801446:layer:" + (
-    "AWSLambdaPowertoolsPythonV3-python311-x86_64:31"
+    "AWSLambdaPowertoolsPythonV3-python311-x86_64:27"
 )
 
 
