@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from contract.paths import BASE_DIRECTORY, Paths
 from contract.specification import Algorithm
 from kindling.environments import python_of
 from kindling.errors import UserError
@@ -44,7 +45,7 @@ def train(
         for name, base in bases.items():
             _lay_out(base, channels, hyperparameters, names, name)
         # Only the first host writes the model, so its folder is the user's own from the start.
-        (bases[names[0]] / "model").symlink_to(model.resolve(), target_is_directory=True)
+        Paths(bases[names[0]]).model.symlink_to(model.resolve(), target_is_directory=True)
         code = _run([(name, *_command(algorithm, "train")) for name in names], _environments(bases, hosts))
         if code != 0:
             _say_reason(bases.values(), code)
@@ -84,21 +85,21 @@ def _lay_out(
     base: Path, channels: Mapping[str, Path], hyperparameters: Mapping[str, str], hosts: Sequence[str], host: str
 ) -> None:
     """What the service lays out for one host before training starts."""
+    paths = Paths(base)
     configuration = {
-        "hyperparameters": dict(hyperparameters),
-        "inputdataconfig": {
+        paths.hyperparameters: dict(hyperparameters),
+        paths.input_data_config: {
             name: {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
             for name in channels
         },
-        "resourceconfig": {"current_host": host, "hosts": list(hosts), "network_interface_name": "lo"},
+        paths.resource_config: {"current_host": host, "hosts": list(hosts), "network_interface_name": "lo"},
     }
-    (base / "input" / "config").mkdir(parents=True)
-    (base / "input" / "data").mkdir()
-    (base / "output" / "data").mkdir(parents=True)
-    for name, content in configuration.items():
-        (base / "input" / "config" / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    for needed in (paths.resource_config.parent, paths.data, paths.output_data):
+        needed.mkdir(parents=True)
+    for path, content in configuration.items():
+        path.write_text(json.dumps(content), encoding="utf-8")
     for name, source in channels.items():
-        folder = base / "input" / "data" / name
+        folder = paths.channel(name)
         if source.is_dir():
             folder.symlink_to(source.resolve(), target_is_directory=True)
         else:
@@ -114,7 +115,7 @@ def _environments(bases: Mapping[str, Path], hosts: int) -> dict[str, dict[str, 
             "MASTER_PORT": str(_free_port()),
             "KINDLING_CPUS_PER_HOST": str(max(1, (os.cpu_count() or 1) // hosts)),
         }
-    return {name: {**shared, "SAGEMAKER_BASE_DIR": str(base)} for name, base in bases.items()}
+    return {name: {**shared, BASE_DIRECTORY: str(base)} for name, base in bases.items()}
 
 
 def _free_port() -> int:
@@ -189,6 +190,6 @@ def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
 
 def _say_reason(bases: Iterable[Path], code: int) -> None:
     """Says what the first failure file says: the hosts' own words come before what they say of each other."""
-    reasons = [path.read_text(encoding="utf-8").strip() for base in bases if (path := base / "output/failure").exists()]
+    reasons = [path.read_text(encoding="utf-8").strip() for base in bases if (path := Paths(base).failure).exists()]
     reasons.sort(key=lambda reason: not reason.startswith("ClientError"))
     print(reasons[0] if reasons else f"training ended with exit code {code} and gave no reason.", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 
 from kindling.localcloud.images import Images
@@ -13,6 +14,8 @@ from kindling.localcloud.processes import Processes
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
 LOOPBACK = "127.0.0.1"
+HEALTH_PATH = "/_kindling/health"
+VERSION = version("kindling")
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
-from kindling.localcloud.cloud import LOOPBACK, environment_of
+from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, environment_of
 from kindling.localcloud.journal import Journal
 from kindling.localcloud.processes import end_survivors, is_same_process
 
 DEFAULT_PORT = 5770
-VERSION = version("kindling")
 _HEALTHY_WITHIN_S = 60.0
 _ENDED_WITHIN_S = 10.0
 
@@ -196,8 +194,6 @@ def _start(state: Path, port: int) -> CloudInfo:
 
 
 def _is_healthy(running: CloudInfo) -> bool:
-    from kindling.localcloud.server import HEALTH_PATH
-
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{running.endpoint_url}{HEALTH_PATH}", timeout=5) as answer:

@@ -24,10 +24,8 @@ from typing import Any
 import psutil
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from kindling.localcloud.cloud import LOOPBACK, Cloud
+from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, VERSION, Cloud
 from kindling.localcloud.journal import write_atomically
-
-HEALTH_PATH = "/_kindling/health"
 
 # In the order in which they are applied: each is a module with install(cloud).
 SEAMS = (
@@ -115,8 +113,6 @@ def set_environment(cloud: Cloud) -> None:
 
 
 def _announce(cloud: Cloud) -> None:
-    from kindling.localcloud.lifecycle import VERSION
-
     started = psutil.Process().create_time()
     record = {"pid": os.getpid(), "port": cloud.port, "started_at": started, "version": VERSION}
     write_atomically(cloud.state / "cloud.json", json.dumps(record))

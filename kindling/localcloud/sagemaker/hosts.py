@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contract.paths import Paths
 from kindling.localcloud.sagemaker.channels import Channel
 from kindling.localcloud.sagemaker.logs import OutputReader
 from kindling.localcloud.sagemaker.runner import Container
@@ -20,39 +21,35 @@ STOP = "stop"
 
 @dataclass(frozen=True)
 class Host:
-    """One host: its name, its rank, and the folder that stands for its /opt/ml."""
+    """One host: its name, and the folder that stands for its /opt/ml."""
 
     name: str
     base: Path
 
     @property
-    def model(self) -> Path:
-        """What becomes model.tar.gz."""
-        return self.base / "model"
-
-    @property
-    def output_data(self) -> Path:
-        """What becomes output.tar.gz."""
-        return self.base / "output" / "data"
+    def paths(self) -> Paths:
+        """The container contract's layout of that folder."""
+        return Paths(self.base)
 
     @property
     def failure(self) -> str:
         """What the container says about its failure; empty when it says nothing."""
-        path = self.base / "output" / "failure"
+        path = self.paths.failure
         return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
 
     def prepare(self, request: dict[str, Any], hosts: Sequence[Host], channels: Sequence[Channel], nic: str) -> None:
         """Make the folders and write the configuration files of the container contract."""
-        config = self.base / "input" / "config"
-        for folder in (config, self.base / "input" / "data", self.model, self.output_data, self.base / "checkpoints"):
+        paths = self.paths
+        folders = (paths.resource_config.parent, paths.data, paths.model, paths.output_data, paths.checkpoints)
+        for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
         instance_type = request["ResourceConfig"]["InstanceType"]
         names = [host.name for host in hosts]
         group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": names}
         files = {
-            "hyperparameters": request.get("HyperParameters", {}),
-            "inputdataconfig": {channel.name: channel.as_config() for channel in channels},
-            "resourceconfig": {
+            paths.hyperparameters: request.get("HyperParameters", {}),
+            paths.input_data_config: {channel.name: channel.as_config() for channel in channels},
+            paths.resource_config: {
                 "current_host": self.name,
                 "current_instance_type": instance_type,
                 "current_group_name": group["instance_group_name"],
@@ -61,8 +58,8 @@ class Host:
                 "network_interface_name": nic,
             },
         }
-        for name, content in files.items():
-            (config / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+        for path, content in files.items():
+            path.write_text(json.dumps(content), encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class TrainingRun:
         deadline: float = time.monotonic() + self._job.request["StoppingCondition"]["MaxRuntimeInSeconds"]
         role = self._job.request["RoleArn"]
         for channel in channels_of(self._job.request):
-            folders = [host.base / "input" / "data" / channel.name for host in self._hosts]
+            folders = [host.paths.channel(channel.name) for host in self._hosts]
             download(channel, self._around.objects, folders, role, self._go_on)
         self._go_on()
         return deadline
@@ -176,10 +176,10 @@ class TrainingRun:
         for host in self._hosts:
             shutil.rmtree(host.base / "input", ignore_errors=True)  # makes room for the archives
         job.enter("Uploading")
-        self._upload([host.output_data for host in self._hosts], "output.tar.gz")
+        self._upload([host.paths.output_data for host in self._hosts], "output.tar.gz")
         if ended.why == "failed":
             return failed(_failure_reason(ended))
-        job.artifacts = self._upload([host.model for host in self._hosts], "model.tar.gz", even_if_empty=True)
+        job.artifacts = self._upload([host.paths.model for host in self._hosts], "model.tar.gz", even_if_empty=True)
         if ended.why == "overtime":
             return OVERTIME
         return STOPPED if ended.why == "stopped" or job.status == STOPPING else COMPLETED

@@ -34,9 +34,14 @@ class Paths:
     def resource_config(self) -> Path:
         return self.base / "input" / "config" / "resourceconfig.json"
 
+    @property
+    def data(self) -> Path:
+        """Where the channels lie."""
+        return self.base / "input" / "data"
+
     def channel(self, name: str) -> Path:
         """The folder of a channel in File mode."""
-        return self.base / "input" / "data" / name
+        return self.data / name
 
     @property
     def model(self) -> Path:
