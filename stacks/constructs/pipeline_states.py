@@ -11,50 +11,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract.specification import Algorithm
-
-State = dict[str, Any]
-
-# Between two looks at an endpoint, or at a rollback that waits for one.
-_POLL_S = 3
-_LAMBDA_S = 120
-_CALL_S = 60
-
-_CAPACITY_ATTEMPTS, _THROTTLED_ATTEMPTS = 4, 4
-# A job's name ends with the number of the attempt: the first one, and every retry of either kind.
-TRAINING_ATTEMPTS = 1 + _CAPACITY_ATTEMPTS + _THROTTLED_ATTEMPTS
-
-
-def _retry(errors: list[str], interval: int, attempts: int, longest: int) -> dict[str, Any]:
-    return {
-        "ErrorEquals": errors,
-        "IntervalSeconds": interval,
-        "MaxAttempts": attempts,
-        "BackoffRate": 2,
-        "MaxDelaySeconds": longest,
-        "JitterStrategy": "FULL",
-    }
-
-
-_LAMBDA_RETRY = [
-    _retry(
-        [
-            *("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"),
-            *("Lambda.TooManyRequestsException", "Lambda.ClientExecutionTimeoutException"),
-        ],
-        *(1, 5, 30),
-    )
-]
-_CALL_RETRY = [_retry(["SageMaker.ThrottlingException", "SageMaker.SdkClientException"], 2, 5, 30)]
-_SNS_RETRY = [_retry(["SNS.ThrottledException", "SNS.InternalErrorException", "SNS.SdkClientException"], 2, 4, 30)]
-_TRAINING_RETRY = [
-    # The account's quota of instances; another job may give some back.
-    _retry(["SageMaker.ResourceLimitExceededException"], 60, _CAPACITY_ATTEMPTS, 900),
-    # SageMaker's name for throttling here, and for little else that Plan has not already refused.
-    _retry(
-        ["SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException", "SageMaker.SdkClientException"],
-        *(2, _THROTTLED_ATTEMPTS, 60),
-    ),
-]
+from stacks.constructs.state_kinds import (
+    LAMBDA_RETRY,
+    POLL_S,
+    TRAINING_ATTEMPTS,
+    TRAINING_RETRY,
+    State,
+    call,
+    catch,
+    function,
+    publish,
+    retry,
+)
 
 
 def definition(algorithm: Algorithm, site: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +53,7 @@ def _preparation(algorithm: Algorithm, site: Mapping[str, Any]) -> dict[str, Sta
             "Parameters": {"execution": {"name.$": "$$.Execution.Name", "input.$": "$"}},
             "Next": "Plan",
         },
-        "Plan": _function(
+        "Plan": function(
             "Plan",
             "${PlanFunction}",
             {"algorithm": described, "site": dict(site), "execution.$": "$.execution"},
@@ -113,8 +81,8 @@ def _train(*more: str) -> State:
         },
         "TimeoutSecondsPath": "$.plan.training.TimeoutSeconds",
         "ResultPath": "$.job",
-        "Retry": _TRAINING_RETRY,
-        "Catch": _catch("Train"),
+        "Retry": TRAINING_RETRY,
+        "Catch": catch("Train"),
         "Next": "Evaluate",
     }
 
@@ -131,7 +99,7 @@ def _training(algorithm: Algorithm) -> dict[str, State]:
         "Train": _train(),
         # Hosts that may be taken away at any time: the job keeps its checkpoints where the next ones find them.
         "TrainOnSpot": _train("CheckpointConfig"),
-        "Evaluate": _function(
+        "Evaluate": function(
             "Evaluate",
             "${EvaluateFunction}",
             {
@@ -177,7 +145,7 @@ def _deployment(algorithm: Algorithm, ours: str) -> dict[str, State]:
     tags = {"Tags.$": "$.plan.tags"}
     update = {"DeploymentConfig.$": "$.plan.deployment.update"}
     return {
-        "CreateModel": _call(
+        "CreateModel": call(
             "CreateModel",
             {
                 "ModelName.$": "$.plan.deployment.model_name",
@@ -192,7 +160,7 @@ def _deployment(algorithm: Algorithm, ours: str) -> dict[str, State]:
             "$.model",
             "CreateEndpointConfig",
         ),
-        "CreateEndpointConfig": _call(
+        "CreateEndpointConfig": call(
             "CreateEndpointConfig",
             {
                 "EndpointConfigName.$": "$.plan.deployment.config_name",
@@ -202,7 +170,7 @@ def _deployment(algorithm: Algorithm, ours: str) -> dict[str, State]:
             "$.config",
             "FindEndpoint",
         ),
-        "FindEndpoint": _function(
+        "FindEndpoint": function(
             "FindEndpoint",
             "${EndpointFunction}",
             {**_who(algorithm), "question": "former", "deployment.$": "$.plan.deployment"},
@@ -214,16 +182,16 @@ def _deployment(algorithm: Algorithm, ours: str) -> dict[str, State]:
             "Choices": [{"Variable": "$.former.action", "StringEquals": "updated", "Next": "UpdateEndpoint"}],
             "Default": "CreateEndpoint",
         },
-        "CreateEndpoint": _call("CreateEndpoint", {**target, **tags}, "$.begun", "BeginChecks"),
-        "UpdateEndpoint": _call("UpdateEndpoint", {**target, **update}, "$.begun", "BeginChecks"),
+        "CreateEndpoint": call("CreateEndpoint", {**target, **tags}, "$.begun", "BeginChecks"),
+        "UpdateEndpoint": call("UpdateEndpoint", {**target, **update}, "$.begun", "BeginChecks"),
         "BeginChecks": {
             "Type": "Pass",
             "Result": {"count": 0},
             "ResultPath": "$.check",
             "Next": "WaitForEndpoint",
         },
-        "WaitForEndpoint": {"Type": "Wait", "Seconds": _POLL_S, "Next": "CheckEndpoint"},
-        "CheckEndpoint": _function(
+        "WaitForEndpoint": {"Type": "Wait", "Seconds": POLL_S, "Next": "CheckEndpoint"},
+        "CheckEndpoint": function(
             "CheckEndpoint",
             "${EndpointFunction}",
             {**_who(algorithm), "question": "ready", "deployment.$": "$.plan.deployment", "check.$": "$.check"},
@@ -235,7 +203,7 @@ def _deployment(algorithm: Algorithm, ours: str) -> dict[str, State]:
             "Choices": [{"Variable": "$.check.ready", "BooleanEquals": True, "Next": "SmokeTest"}],
             "Default": "WaitForEndpoint",
         },
-        "SmokeTest": _function(
+        "SmokeTest": function(
             "SmokeTest",
             "${SmokeTestFunction}",
             {
@@ -246,7 +214,7 @@ def _deployment(algorithm: Algorithm, ours: str) -> dict[str, State]:
             "$.smoke_test",
             "RetireOld",
         ),
-        "RetireOld": _function(
+        "RetireOld": function(
             "RetireOld",
             "${RetireFunction}",
             {
@@ -268,12 +236,12 @@ def _deployment(algorithm: Algorithm, ours: str) -> dict[str, State]:
 
 def _success() -> dict[str, State]:
     return {
-        "Notify": _publish(
+        "Notify": publish(
             "States.Format('{} succeeded', $.execution.name)",
             "States.Format('Run {} succeeded. Model: {} Gate: {} Endpoint: {}', $.execution.name, "
             "$.evaluation.training.model_s3_uri, $.evaluation.verdict, $.deployment.words)",
             "Succeeded",
-            _catch("Notify"),
+            catch("Notify"),
         ),
         "Succeeded": {
             "Type": "Pass",
@@ -295,14 +263,14 @@ def _failure(algorithm: Algorithm) -> dict[str, State]:
     unannounced = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.unannounced", "Next": "FailureNotAnnounced"}]
     return {
         "Rollback": {
-            **_function(
+            **function(
                 "Rollback",
                 "${RollbackFunction}",
                 {"algorithm": algorithm.name, "attempts": TRAINING_ATTEMPTS, "document.$": "$"},
                 "$.rollback",
                 "IsRolledBack",
             ),
-            "Retry": [*_LAMBDA_RETRY, _retry(["States.ALL"], 2, 3, 30)],
+            "Retry": [*LAMBDA_RETRY, retry(["States.ALL"], 2, 3, 30)],
             "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.hindrance", "Next": "RollbackFailed"}],
         },
         "IsRolledBack": {
@@ -310,7 +278,7 @@ def _failure(algorithm: Algorithm) -> dict[str, State]:
             "Choices": [{"Variable": "$.rollback.done", "BooleanEquals": True, "Next": "NotifyFailure"}],
             "Default": "WaitForRollback",
         },
-        "WaitForRollback": {"Type": "Wait", "Seconds": _POLL_S, "Next": "Rollback"},
+        "WaitForRollback": {"Type": "Wait", "Seconds": POLL_S, "Next": "Rollback"},
         # The function that would put it into words is the one that failed.
         "RollbackFailed": {
             "Type": "Pass",
@@ -322,7 +290,7 @@ def _failure(algorithm: Algorithm) -> dict[str, State]:
             "ResultPath": "$.rollback",
             "Next": "NotifyFailure",
         },
-        "NotifyFailure": _publish(
+        "NotifyFailure": publish(
             "States.Format('{} failed', $.execution.name)",
             "States.Format('Run {} failed. {}', $.execution.name, $.rollback.cause)",
             "Failed",
@@ -344,47 +312,3 @@ def _failure(algorithm: Algorithm) -> dict[str, State]:
 
 def _who(algorithm: Algorithm) -> dict[str, str]:
     return {"run.$": "$.execution.name", "algorithm": algorithm.name}
-
-
-def _catch(state: str) -> list[dict[str, Any]]:
-    return [{"ErrorEquals": ["States.ALL"], "ResultPath": f"$.failed.{state}", "Next": "Rollback"}]
-
-
-def _function(state: str, function: str, payload: Mapping[str, Any], result_path: str, then: str) -> State:
-    return {
-        "Type": "Task",
-        "Resource": function,
-        "Parameters": dict(payload),
-        "TimeoutSeconds": _LAMBDA_S,
-        "ResultPath": result_path,
-        "Retry": _LAMBDA_RETRY,
-        "Catch": _catch(state),
-        "Next": then,
-    }
-
-
-def _call(state: str, parameters: Mapping[str, Any], result_path: str, then: str) -> State:
-    """A SageMaker operation that answers at once; it is the state's name."""
-    return {
-        "Type": "Task",
-        "Resource": f"arn:aws:states:::aws-sdk:sagemaker:{state[0].lower()}{state[1:]}",
-        "Parameters": dict(parameters),
-        "TimeoutSeconds": _CALL_S,
-        "ResultPath": result_path,
-        "Retry": _CALL_RETRY,
-        "Catch": _catch(state),
-        "Next": then,
-    }
-
-
-def _publish(subject: str, message: str, then: str, catch: list[dict[str, Any]]) -> State:
-    return {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::sns:publish",
-        "Parameters": {"TopicArn": "${Topic}", "Subject.$": subject, "Message.$": message},
-        "TimeoutSeconds": _CALL_S,
-        "ResultPath": None,
-        "Retry": _SNS_RETRY,
-        "Catch": catch,
-        "Next": then,
-    }

@@ -15,7 +15,8 @@ from contract.specification import Algorithm
 from lambdas.plan.names import LONGEST, base_name
 from lambdas.plan.plan import plan
 from lambdas.plan.site import Site
-from stacks.constructs.pipeline_states import TRAINING_ATTEMPTS, definition
+from stacks.constructs.pipeline_states import definition
+from stacks.constructs.state_kinds import TRAINING_ATTEMPTS
 
 SITE = {
     "name_prefix": "kindling-algorithm",

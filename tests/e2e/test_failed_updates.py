@@ -1,4 +1,4 @@
-"""Each state of the pipeline fails once: nothing that was begun is left behind, and the cause is in words."""
+"""A state fails while an endpoint is updated: the endpoint is put back, whatever state it was."""
 
 from __future__ import annotations
 
@@ -15,35 +15,14 @@ _NO_FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:gone"
 _NO_TOPIC = "arn:aws:sns:us-east-1:123456789012:gone"
 SERVED = "served-before"
 
-# What is done to a state so that it fails, and what the cause then says.
+# What is done to a state so that it fails, and what the execution then says.
 BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "Plan": ({"Resource": _NO_FUNCTION}, "PlanFailed", "Plan: Function not found"),
-    "Train": ({"Parameters": {"RoleArn": "nobody"}}, "TrainFailed", "Train: Invalid length for parameter RoleArn"),
-    "Evaluate": ({"Resource": _NO_FUNCTION}, "EvaluateFailed", "Evaluate: Function not found"),
-    "CreateModel": ({"Parameters": {"ModelName": "no_name"}}, "DeployFailed", "CreateModel: "),
-    "CreateEndpointConfig": (
-        {"Parameters": {"EndpointConfigName": "no_name"}},
-        "DeployFailed",
-        "CreateEndpointConfig: ",
-    ),
-    "FindEndpoint": ({"Resource": _NO_FUNCTION}, "DeployFailed", "FindEndpoint: Function not found"),
-    "CreateEndpoint": ({"Parameters": {"EndpointConfigName": "no_name"}}, "DeployFailed", "CreateEndpoint: "),
     "UpdateEndpoint": ({"Parameters": {"EndpointConfigName": "no_name"}}, "DeployFailed", "UpdateEndpoint: "),
     "CheckEndpoint": ({"Resource": _NO_FUNCTION}, "DeployFailed", "CheckEndpoint: Function not found"),
-    "SmokeTest": (
-        {
-            "Parameters": {
-                "smoke_test": {"content_type": "application/json", "body": '{"instances": []}', "expect": "no"}
-            }
-        },
-        "SmokeTestFailed",
-        "SmokeTest: the endpoint's answer has nothing at no;",
-    ),
     "RetireOld": ({"Resource": _NO_FUNCTION}, "DeployFailed", "RetireOld: Function not found"),
-    "Notify": ({"Parameters": {"TopicArn": _NO_TOPIC}}, "NotifyFailed", "Notify: "),
 }
-CREATING = [state for state in BROKEN if state != "UpdateEndpoint"]
-UPDATING = ["UpdateEndpoint", "CheckEndpoint", "SmokeTest", "RetireOld"]
+UPDATING = ["UpdateEndpoint", "CheckEndpoint", "RetireOld"]
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +64,6 @@ def _broken(deployed: Deployment, *states: str) -> str:
     return str(made["stateMachineArn"])
 
 
-@pytest.mark.parametrize("state", CREATING)
-def test_a_failure_while_creating_leaves_nothing(deployed: Deployment, corpus: str, state: str) -> None:
-    before = deployed.hosted()
-    _, error, cause = BROKEN[state]
-    ended = deployed.run(_request(corpus, "never-seen"), _broken(deployed, state))
-    assert (ended["status"], ended["error"]) == ("FAILED", error)
-    assert ended["cause"].startswith(cause)
-    assert deployed.hosted() == before
-
-
 @pytest.mark.parametrize("state", UPDATING)
 def test_a_failure_while_updating_puts_the_endpoint_back(
     deployed: Deployment, corpus: str, served: str, state: str
@@ -108,15 +77,6 @@ def test_a_failure_while_updating_puts_the_endpoint_back(
     assert deployed.hosted() == before
     endpoint = sagemaker.describe_endpoint(EndpointName=served)
     assert (endpoint["EndpointConfigName"], endpoint["EndpointStatus"]) == (config, "InService")
-
-
-def test_a_model_that_the_gate_refuses_leaves_nothing(deployed: Deployment, corpus: str) -> None:
-    before = deployed.hosted()
-    gate = {"metric": "train:mean_rho", "at_least": 0.5}
-    ended = deployed.run({**_request(corpus, "never-seen"), "gate": gate})
-    assert ended["error"] == "GateFailed"
-    assert ended["cause"] == "Gate: the training job did not report train:mean_rho."
-    assert deployed.hosted() == before
 
 
 def test_a_failure_that_cannot_be_announced_keeps_its_cause(deployed: Deployment, corpus: str) -> None:

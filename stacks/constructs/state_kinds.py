@@ -1,0 +1,99 @@
+"""The kinds of states that pipelines are made of, and how each is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+State = dict[str, Any]
+
+# Between two looks at an endpoint, or at a rollback that waits for one.
+POLL_S = 3
+# Above every function's own limit, which ends it first and says so.
+_LAMBDA_S = 660
+_CALL_S = 60
+
+_CAPACITY_ATTEMPTS, _THROTTLED_ATTEMPTS = 4, 4
+# A job's name ends with the number of the attempt: the first one, and every retry of either kind.
+TRAINING_ATTEMPTS = 1 + _CAPACITY_ATTEMPTS + _THROTTLED_ATTEMPTS
+
+
+def retry(errors: list[str], interval: int, attempts: int, longest: int) -> dict[str, Any]:
+    """Try again after pauses that double and are drawn at random; `interval` and `longest` in seconds."""
+    return {
+        "ErrorEquals": errors,
+        "IntervalSeconds": interval,
+        "MaxAttempts": attempts,
+        "BackoffRate": 2,
+        "MaxDelaySeconds": longest,
+        "JitterStrategy": "FULL",
+    }
+
+
+LAMBDA_RETRY = [
+    retry(
+        [
+            *("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"),
+            *("Lambda.TooManyRequestsException", "Lambda.ClientExecutionTimeoutException"),
+        ],
+        *(1, 5, 30),
+    )
+]
+_CALL_RETRY = [retry(["SageMaker.ThrottlingException", "SageMaker.SdkClientException"], 2, 5, 30)]
+_SNS_RETRY = [retry(["SNS.ThrottledException", "SNS.InternalErrorException", "SNS.SdkClientException"], 2, 4, 30)]
+TRAINING_RETRY = [
+    # The account's quota of instances; another job may give some back.
+    retry(["SageMaker.ResourceLimitExceededException"], 60, _CAPACITY_ATTEMPTS, 900),
+    # SageMaker's name for throttling here, and for little else that Plan has not already refused.
+    retry(
+        ["SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException", "SageMaker.SdkClientException"],
+        *(2, _THROTTLED_ATTEMPTS, 60),
+    ),
+]
+
+
+def catch(state: str) -> list[dict[str, Any]]:
+    """Note any failure under the state's name and roll back."""
+    return [{"ErrorEquals": ["States.ALL"], "ResultPath": f"$.failed.{state}", "Next": "Rollback"}]
+
+
+def function(state: str, arn: str, payload: Mapping[str, Any], result_path: str, then: str) -> State:
+    """A function of the pipeline, whose answer becomes a part of the document."""
+    return {
+        "Type": "Task",
+        "Resource": arn,
+        "Parameters": dict(payload),
+        "TimeoutSeconds": _LAMBDA_S,
+        "ResultPath": result_path,
+        "Retry": LAMBDA_RETRY,
+        "Catch": catch(state),
+        "Next": then,
+    }
+
+
+def call(state: str, parameters: Mapping[str, Any], result_path: str, then: str) -> State:
+    """A SageMaker operation that answers at once; it is the state's name."""
+    return {
+        "Type": "Task",
+        "Resource": f"arn:aws:states:::aws-sdk:sagemaker:{state[0].lower()}{state[1:]}",
+        "Parameters": dict(parameters),
+        "TimeoutSeconds": _CALL_S,
+        "ResultPath": result_path,
+        "Retry": _CALL_RETRY,
+        "Catch": catch(state),
+        "Next": then,
+    }
+
+
+def publish(subject: str, message: str, then: str, catchers: list[dict[str, Any]]) -> State:
+    """A message to the topic; subject and message are intrinsic functions."""
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sns:publish",
+        "Parameters": {"TopicArn": "${Topic}", "Subject.$": subject, "Message.$": message},
+        "TimeoutSeconds": _CALL_S,
+        "ResultPath": None,
+        "Retry": _SNS_RETRY,
+        "Catch": catchers,
+        "Next": then,
+    }
