@@ -73,7 +73,8 @@ test-slow: setup-tests  ## The tests that take minutes
 	@$(BIN)/python -m tests.run --slow
 
 test-containers: setup-tests  ## Build and run the images; needs a Docker engine
-	@$(BIN)/python -m tests.run tests/containers
+	@if docker info >/dev/null 2>&1; then $(BIN)/python -m tests.run tests/containers; \
+	else echo "No Docker engine answers: the tests of the images were not run."; fi
 
 docs: .venv/.house  ## Write the tables of docs/algorithms from the algorithms' descriptions
 	@$(BIN)/python -m kindling.reference

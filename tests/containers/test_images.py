@@ -1,0 +1,79 @@
+"""The images build, and run as SageMaker runs them: `train` and `serve` on a mounted /opt/ml, without a network."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LINES = "\n".join(["the cat and the dog", "a king and a queen", "the river and the sea"] * 200)
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+def lay_out(base: Path, hyperparameters: dict[str, str]) -> None:
+    """What the service puts below /opt/ml for one host."""
+    for folder in ("input/config", "input/data/train", "model", "output"):
+        (base / folder).mkdir(parents=True)
+    (base / "input/data/train/corpus.txt").write_text(LINES, encoding="utf-8")
+    configuration = {
+        "hyperparameters": hyperparameters,
+        "inputdataconfig": {"train": {"TrainingInputMode": "File"}},
+        "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"},
+    }
+    for name, content in configuration.items():
+        (base / f"input/config/{name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def run(engine: Any, image: str, base: Path, command: str, **options: Any) -> Any:
+    volumes = {str(base): {"bind": "/opt/ml", "mode": "rw"}}
+    return engine.containers.run(image, command, volumes=volumes, detach=True, **options)
+
+
+def train(engine: Any, image: str, base: Path) -> tuple[int, str]:
+    container = run(engine, image, base, "train", network_mode="none")
+    try:
+        return container.wait()["StatusCode"], container.logs().decode()
+    finally:
+        container.remove(force=True)
+
+
+def test_an_image_trains_and_serves(engine: Any, image: str, tmp_path: Path) -> None:
+    lay_out(tmp_path, {"mode": "batch_skipgram", "vector_dim": "10", "min_count": "1", "evaluation": "False"})
+    status, log = train(engine, image, tmp_path)
+    assert status == 0, log
+    assert (tmp_path / "model" / "vectors.bin").is_file()
+
+    server = run(engine, image, tmp_path, "serve", network_mode="none")
+    try:
+        ask = ["python", "-c", ASK]
+        deadline = time.monotonic() + 60
+        while (answer := server.exec_run(ask)).exit_code != 0:
+            assert time.monotonic() < deadline, server.logs().decode()
+            time.sleep(0.5)
+        assert len(json.loads(answer.output)[0]["vector"]) == 10
+        server.stop(timeout=30)
+        assert server.wait()["StatusCode"] == 0, "SIGTERM reaches the server, which ends by itself"
+    finally:
+        server.remove(force=True)
+
+
+ASK = """
+import urllib.request
+request = urllib.request.Request(
+    "http://127.0.0.1:8080/invocations", b'{"instances": ["king"]}', {"Content-Type": "application/json"}
+)
+print(urllib.request.urlopen(request, timeout=2).read().decode())
+"""
+
+
+def test_a_users_mistake_is_in_the_failure_file_and_the_exit_code(engine: Any, image: str, tmp_path: Path) -> None:
+    lay_out(tmp_path, {"mode": "batch_skipgram", "vector_dim": "0"})
+    status, _ = train(engine, image, tmp_path)
+    assert status == 1
+    assert (tmp_path / "output" / "failure").read_text() == (
+        "ClientError: hyperparameter vector_dim=0 is out of range; it must be an integer from 1 to 2048."
+    )
