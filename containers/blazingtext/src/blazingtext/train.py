@@ -13,6 +13,7 @@ from blazingtext import fasttext_format
 from blazingtext._engine import Corpus, Trainer, write_text_vectors
 from blazingtext.distributed import Averaging
 from blazingtext.evaluation import evaluate
+from blazingtext.machine import cpu_sockets, identify_gpus
 from blazingtext.progress import Progress
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
@@ -74,6 +75,8 @@ def train(environment: TrainingEnvironment) -> None:
 def announce(environment: TrainingEnvironment, settings: Word2Vec) -> None:
     """Say what is about to run, and warn of settings that are allowed but rarely wise."""
     print("Arguments: train")
+    gpus, seconds = identify_gpus()
+    logger.info("nvidia-smi took: %s secs to identify %d gpus", seconds, gpus)
     if len(environment.hosts) > 1:
         logger.info(
             "Running distributed CPU BlazingText training using %s on %d hosts.", settings.mode, len(environment.hosts)
@@ -84,6 +87,7 @@ def announce(environment: TrainingEnvironment, settings: Word2Vec) -> None:
         )
     else:
         logger.info("Running single machine CPU BlazingText training using %s mode.", settings.mode)
+    print(f"Number of CPU sockets found in instance is  {cpu_sockets()}")
     recommended = 2 * settings.window_size + 1
     if settings.mode == "batch_skipgram" and settings.batch_size != recommended:
         logger.warning(
