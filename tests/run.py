@@ -25,6 +25,10 @@ def environment_of(folder: str) -> Path:
     parts = Path(folder).parts
     if len(parts) > 1 and parts[0] == "containers" and parts[1] in algorithms():
         return python_of(parts[1])
+    if parts[:2] == ("containers", "contract"):
+        # The meeting of hosts needs torch, which the house does without.
+        with_torch = [name for name, algorithm in algorithms().items() if algorithm.environment.torch]
+        return python_of(with_torch[0]) if with_torch else Path(sys.executable)
     return Path(sys.executable)
 
 

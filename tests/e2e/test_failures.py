@@ -15,6 +15,8 @@ from tests.e2e.conftest import SMALL, WRAPPINGS, Deployment
 
 States = dict[str, Any]
 
+NO_TOPIC = "arn:aws:sns:us-east-1:123456789012:nowhere"
+
 
 def _nowhere(state: str) -> Callable[[States], None]:
     """The Lambda that the state calls does not exist."""
@@ -63,12 +65,18 @@ def _smoke_test(states: States) -> None:
     states["SmokeTest"]["Parameters"]["smoke_test"]["expect"] = "[0].no_such_field"
 
 
-def _retire_old(states: States) -> None:
-    _nowhere("RetireOld")(states)
+def _update_endpoint(states: States) -> None:
+    states["UpdateEndpoint"]["Parameters"]["EndpointConfigName"] = "no-such-config"
+    del states["UpdateEndpoint"]["Parameters"]["EndpointConfigName.$"]
+
+
+def _unannounced(states: States) -> None:
+    _nowhere("Plan")(states)
+    states["NotifyFailure"]["Parameters"]["TopicArn"] = NO_TOPIC
 
 
 def _notify(states: States) -> None:
-    states["Notify"]["Parameters"]["TopicArn"] = "arn:aws:sns:us-east-1:123456789012:nowhere"
+    states["Notify"]["Parameters"]["TopicArn"] = NO_TOPIC
 
 
 def _gate(states: States) -> None:
@@ -86,7 +94,7 @@ FAULTS: dict[str, tuple[Callable[[States], None], str, str]] = {
     "CreateEndpoint": (_create_endpoint, "DeployFailed", "no-such-config"),
     "WaitForEndpoint": (_endpoint_never_healthy, "DeployFailed", "CheckEndpoint: "),
     "SmokeTest": (_smoke_test, "SmokeTestFailed", "no_such_field"),
-    "RetireOld": (_retire_old, "DeployFailed", "RetireOld: "),
+    "RetireOld": (_nowhere("RetireOld"), "DeployFailed", "RetireOld: "),
     "Notify": (_notify, "NotifyFailed", "Notify: "),
 }
 
@@ -136,9 +144,17 @@ def test_a_failure_leaves_nothing_behind_and_tells_its_cause_in_words(
     assert deployed.running_jobs() == []
 
 
-def test_a_failing_update_puts_the_endpoint_back_on_its_former_model(
-    deployed: Deployment, corpus: str, sabotaged: Callable[[Callable[[States], None]], str]
-) -> None:
+UPDATES: dict[str, tuple[Callable[[States], None], str]] = {
+    "UpdateEndpoint": (_update_endpoint, "DeployFailed"),
+    "CheckEndpoint": (_nowhere("CheckEndpoint"), "DeployFailed"),
+    "SmokeTest": (_smoke_test, "SmokeTestFailed"),
+    "RetireOld": (_nowhere("RetireOld"), "DeployFailed"),
+}
+
+
+@pytest.fixture(scope="module")
+def update(deployed: Deployment, corpus: str) -> dict[str, Any]:
+    """The input of an execution that updates an endpoint which is there."""
     request = {
         "name": "kept",
         "inputs": {"train": corpus},
@@ -146,12 +162,21 @@ def test_a_failing_update_puts_the_endpoint_back_on_its_former_model(
         "endpoint": {"name": "kept"},
     }
     assert deployed.run(request)["status"] == "SUCCEEDED"
+    return request
+
+
+@pytest.mark.parametrize("state", UPDATES)
+def test_a_failing_update_puts_the_endpoint_back_on_its_former_model(
+    deployed: Deployment, update: dict[str, Any], sabotaged: Callable[[Callable[[States], None]], str], state: str
+) -> None:
+    alter, error = UPDATES[state]
     before = deployed.hosted()
     serving = deployed.client("sagemaker").describe_endpoint(EndpointName="kept")["EndpointConfigName"]
 
-    execution = deployed.run(request, sabotaged(_smoke_test))
+    execution = deployed.run(update, sabotaged(alter))
 
-    assert execution["error"] == "SmokeTestFailed"
+    assert execution["error"] == error
+    assert execution["cause"].startswith(f"{state}: ")
     endpoint = deployed.client("sagemaker").describe_endpoint(EndpointName="kept")
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", serving)
     assert deployed.hosted() == before
@@ -161,9 +186,17 @@ def test_a_failing_update_puts_the_endpoint_back_on_its_former_model(
     assert any(json.loads(answer["Body"].read())[0]["vector"])
 
 
-def test_a_failure_is_announced(
-    deployed: Deployment, corpus: str, sabotaged: Callable[[Callable[[States], None]], str]
-) -> None:
+def test_a_failure_is_announced(deployed: Deployment, corpus: str) -> None:
     execution = deployed.start({"name": "announced", "inputs": {"train": corpus}, "hyperparameters": {"mode": "warp"}})
     assert deployed.wait(execution)["status"] == "FAILED"
     assert deployed.states(execution)[-3:] == ["IsRolledBack", "NotifyFailure", "Failed"]
+
+
+def test_a_failure_that_cannot_be_announced_keeps_its_cause(
+    deployed: Deployment, corpus: str, sabotaged: Callable[[Callable[[States], None]], str]
+) -> None:
+    request = {"inputs": {"train": corpus}, "hyperparameters": SMALL, "endpoint": {"name": "never-seen"}}
+    execution = deployed.run(request, sabotaged(_unannounced))
+    assert execution["error"] == "PlanFailed"
+    assert execution["cause"].startswith("Plan: ")
+    assert "could not be announced" in execution["cause"]
