@@ -67,7 +67,7 @@ types:
 	@$(BIN)/mypy --no-error-summary
 
 test-fast:
-	@$(BIN)/python -m tests.run tests/unit tests/stacks containers
+	@$(BIN)/python -m tests.run tests/unit tests/stacks
 
 test-slow: setup-tests  ## The tests that take minutes
 	@$(BIN)/python -m tests.run --slow
