@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from kindling.errors import UserError
 
@@ -105,14 +107,25 @@ def choose(kind: str, state: Path | None = None) -> Target:
     """The target of a command.
 
     Raises:
-        UserError: neither embedded nor aws, or the embedded cloud does not run.
+        UserError: neither embedded nor aws, AWS that the environment redirects to this machine, or an embedded cloud
+            that does not run.
     """
     state = state_folder(state)
     if kind == "aws":
+        _require_real_aws()
         return AwsTarget(state=state)
     if kind != "embedded":
         raise UserError(f"target {kind!r} is none; it must be embedded or aws.")
     return running_embedded_cloud(state)
+
+
+def _require_real_aws() -> None:
+    """Refuses what `kindling up --export` leaves in a shell: AWS it would be called, and the laptop it would be."""
+    address = os.environ.get("AWS_ENDPOINT_URL", "")
+    if urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1"):
+        raise UserError(
+            f"the target is aws, but AWS_ENDPOINT_URL={address} leads to this machine; unset it, or open another shell."
+        )
 
 
 def running_embedded_cloud(state: Path) -> EmbeddedTarget:

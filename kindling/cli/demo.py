@@ -155,6 +155,11 @@ def _print_summary(run: Run, found: dict[str, list[Neighbor]], page: Path, times
     rows.add_row("[dim]report[/dim]", str(page))
     phases = ", ".join(f"{name} {duration(seconds)}" for name, seconds in times.phases.items())
     rows.add_row("[dim]time[/dim]", f"{duration(times.total)} ({phases})")
+    rows.add_row(
+        "[dim]go on[/dim]",
+        f".venv/bin/kindling neighbors {ENDPOINT} {next(iter(found), 'WORD')} [dim](the endpoint stays up)[/dim]",
+    )
+    rows.add_row("", ".venv/bin/kindling down [dim](ends the embedded cloud)[/dim]")
     console = output()
     console.print()
     console.print(rows)

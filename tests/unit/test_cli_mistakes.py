@@ -152,6 +152,18 @@ def test_aws_without_credentials_is_one_sentence(kindling: Kindling, monkeypatch
     assert (ended.code, ended.err) == (1, f"{targets.NO_REGION}\n")
 
 
+def test_aws_is_not_taken_for_the_embedded_cloud_whose_environment_is_set(
+    kindling: Kindling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:5770")
+    ended = kindling("runs", "--target", "aws")
+    assert ended.code == 1
+    assert ended.err == (
+        "the target is aws, but AWS_ENDPOINT_URL=http://127.0.0.1:5770 leads to this machine;"
+        " unset it, or open another shell.\n"
+    )
+
+
 def test_a_body_that_cannot_be_read_is_one_sentence(kindling: Kindling) -> None:
     ended = kindling("invoke", "words", "--json", "@/no/such/file")
     assert (ended.code, ended.err) == (
