@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,9 @@ class Deployment:
         }
 
 
-@pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """The app, deployed with the CDK's command line to an embedded cloud that ends with the session."""
-    state = tmp_path_factory.mktemp("cloud")
+@contextmanager
+def deployment_in(state: Path) -> Iterator[Deployment]:
+    """The app, deployed with the CDK's command line to an embedded cloud of its own."""
     lifecycle.up(state, free_port())
     try:
         target = running_embedded_cloud(state)
@@ -102,6 +102,13 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield Deployment(target, resources.find(target))
     finally:
         lifecycle.down(state)
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The deployment that the tests of a session share."""
+    with deployment_in(tmp_path_factory.mktemp("cloud")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -14,22 +14,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kindling import deployment, resources
 from kindling.localcloud import lifecycle
-from kindling.targets import running_embedded_cloud
-from tests.e2e.conftest import SMALL, Deployment
+from tests.e2e.conftest import SMALL, Deployment, deployment_in
 from tests.ports import free_port
 
 
 @pytest.fixture
 def doomed(tmp_path: Path) -> Iterator[Deployment]:
-    lifecycle.up(tmp_path, free_port())
-    try:
-        target = running_embedded_cloud(tmp_path)
-        deployment.deploy(target, {}, print)
-        yield Deployment(target, resources.find(target))
-    finally:
-        lifecycle.down(tmp_path)
+    with deployment_in(tmp_path) as found:
+        yield found
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
