@@ -37,10 +37,10 @@ def demo(
     times = Times()
     with times.phase("cloud"):
         where = _cloud(state, port)
-    with times.phase("deploy"):
-        _deploy(where)
     with times.phase("corpus"), steps(f"corpus {corpus}"):
         text = _corpus(corpus, where)
+    with times.phase("deploy"):
+        _deploy(where)
     with times.phase("upload"):
         run = _start(where, text)
     with times.phase("pipeline"):
