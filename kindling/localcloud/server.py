@@ -34,6 +34,7 @@ SEAMS = (
     "kindling.localcloud.functions",
     "kindling.localcloud.stepfunctions",
     "kindling.localcloud.cloudformation",
+    "kindling.localcloud.termination_protection",
     "kindling.localcloud.sagemaker",
 )
 

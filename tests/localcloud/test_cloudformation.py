@@ -115,3 +115,16 @@ def test_a_bucket_that_demands_tls_takes_objects_and_a_plain_denial_holds(aws: A
     aws("s3").put_bucket_policy(Bucket="guarded", Policy=deny(None))
     with pytest.raises(ClientError, match="403"):
         aws("s3").put_object(Bucket="guarded", Key="k", Body=b"x")
+
+
+def test_a_protected_stack_is_deleted_only_after_its_protection_is_lifted(aws: Any) -> None:
+    cloudformation = aws("cloudformation")
+    body = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+    cloudformation.create_stack(StackName="protected", TemplateBody=body, EnableTerminationProtection=True)
+    assert cloudformation.describe_stacks(StackName="protected")["Stacks"][0]["EnableTerminationProtection"] is True
+    with pytest.raises(ClientError, match=r"\[protected\] cannot be deleted while TerminationProtection is enabled"):
+        cloudformation.delete_stack(StackName="protected")
+    assert "protected" in stacks(aws)
+    cloudformation.update_termination_protection(StackName="protected", EnableTerminationProtection=False)
+    cloudformation.delete_stack(StackName="protected")
+    assert "protected" not in stacks(aws)

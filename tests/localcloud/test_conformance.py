@@ -96,3 +96,10 @@ def test_moto_runs_functions_in_docker_and_misspells_the_qualifier() -> None:
 
     assert "docker" in inspect.getsource(LambdaFunction._invoke_lambda)
     assert '_get_param("qualifier")' in inspect.getsource(LambdaResponse.invoke)
+
+
+def test_moto_cannot_change_termination_protection() -> None:
+    from moto.cloudformation import models, responses
+
+    assert "update_termination_protection" not in vars(responses.CloudFormationResponse)
+    assert "enable_termination_protection" not in inspect.getsource(models.CloudFormationBackend.delete_stack)
