@@ -13,6 +13,11 @@ def removal_policy(settings: Settings) -> cdk.RemovalPolicy:
     return cdk.RemovalPolicy.DESTROY if settings.removal == "destroy" else cdk.RemovalPolicy.RETAIN
 
 
+def camel(algorithm: str) -> str:
+    """An algorithm's name as logical ids and outputs have it: gluon_fasttext -> GluonFasttext."""
+    return "".join(part.capitalize() for part in algorithm.split("_"))
+
+
 class HouseStack(cdk.Stack):
     """A stack with the settings' environment, termination protection, tags and permissions boundary.
 

@@ -8,7 +8,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from containers import catalogue
-from stacks.base import HouseStack
+from stacks.base import HouseStack, camel
 from stacks.constructs.algorithm_image import AlgorithmImage, AlgorithmImageProps
 from stacks.constructs.image_repository import repository_name
 from stacks.constructs.image_synthesizer import ImageSynthesizer
@@ -30,16 +30,12 @@ class ImagesStack(HouseStack):
         self.images: dict[str, ecr_assets.DockerImageAsset] = {}
         for name in catalogue.algorithms():
             props = AlgorithmImageProps(containers=catalogue.CONTAINERS, algorithm=name)
-            self.images[name] = AlgorithmImage(self, _camel(name), props).asset
+            self.images[name] = AlgorithmImage(self, camel(name), props).asset
             # A stack without a resource is not deployed, and its images would never be built.
             ssm.StringParameter(
                 self,
-                f"{_camel(name)}Uri",
+                f"{camel(name)}Uri",
                 parameter_name=f"/{settings.name}/images/{name}",
                 description=f"Image of the algorithm {name}",
                 string_value=self.images[name].image_uri,
             )
-
-
-def _camel(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_"))

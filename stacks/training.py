@@ -12,7 +12,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from containers import catalogue
-from stacks.base import HouseStack
+from stacks.base import HouseStack, camel
 from stacks.constructs.buckets import Buckets
 from stacks.constructs.pipeline_functions import PipelineFunctions, PipelineFunctionsProps
 from stacks.constructs.training_pipeline import TrainingPipeline, TrainingPipelineProps
@@ -42,7 +42,7 @@ class TrainingStack(HouseStack):
         for name, algorithm in catalogue.algorithms().items():
             pipeline = TrainingPipeline(
                 self,
-                _camel(name),
+                camel(name),
                 TrainingPipelineProps(
                     settings=props.settings,
                     algorithm=algorithm,
@@ -55,8 +55,4 @@ class TrainingStack(HouseStack):
                 ),
             )
             self.pipelines[name] = pipeline
-            cdk.CfnOutput(self, f"{_camel(name)}StateMachineArn", value=pipeline.state_machine.state_machine_arn)
-
-
-def _camel(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_"))
+            cdk.CfnOutput(self, f"{camel(name)}StateMachineArn", value=pipeline.state_machine.state_machine_arn)
