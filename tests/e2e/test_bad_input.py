@@ -33,22 +33,30 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a channel that the algorithm does not know": (
         {"inputs": {"train": "{corpus}", "test": "{corpus}"}},
         "PlanFailed",
-        "test",
+        "channel 'test' is unknown to blazingtext",
     ),
-    "a channel that holds nothing": ({"inputs": {"train": "{data}/nothing-here"}}, "PlanFailed", "'train'"),
-    "a channel of empty files": ({"inputs": {"train": "{data}/empty"}}, "PlanFailed", "'train'"),
-    "no channel": ({"inputs": {}}, "PlanFailed", "train"),
+    "a channel that holds nothing": (
+        {"inputs": {"train": "{data}/nothing-here"}},
+        "PlanFailed",
+        "/nothing-here holds no data",
+    ),
+    "a channel of empty files": ({"inputs": {"train": "{data}/empty"}}, "PlanFailed", "/empty holds no data"),
+    "no channel": ({"inputs": {}}, "PlanFailed", "inputs is {}; it must be an object of channels"),
     "an instance type that is none": (
         {"resources": {"instance_type": "ml.c5.hugelarge"}},
         "PlanFailed",
-        "ml.c5.hugelarge",
+        "which is no SageMaker training instance type",
     ),
     "a gate on a metric that the algorithm does not emit": (
         {"gate": {"metric": "train:beauty", "at_least": 1}},
         "PlanFailed",
-        "train:beauty",
+        "gate.metric is 'train:beauty', which blazingtext does not emit",
     ),
-    "an endpoint name over 63 characters": ({"endpoint": {"name": "e" * 64}}, "PlanFailed", "63"),
+    "an endpoint name over 63 characters": (
+        {"endpoint": {"name": "e" * 64}},
+        "PlanFailed",
+        "it must be 1 to 63 letters",
+    ),
     "a corpus with no word above min_count": (
         {"hyperparameters": {**SMALL, "min_count": "1000000"}},
         "TrainFailed",

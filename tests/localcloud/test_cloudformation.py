@@ -128,3 +128,24 @@ def test_a_protected_stack_is_deleted_only_after_its_protection_is_lifted(aws: A
     cloudformation.update_termination_protection(StackName="protected", EnableTerminationProtection=False)
     cloudformation.delete_stack(StackName="protected")
     assert "protected" not in stacks(aws)
+
+
+def test_an_alarm_is_made_and_removed(aws: Any) -> None:
+    alarm = {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": "errors",
+            "MetricName": "Errors",
+            "Namespace": "Tests",
+            "Statistic": "Sum",
+            "ComparisonOperator": "GreaterThanThreshold",
+            "EvaluationPeriods": 1,
+            "Period": 60,
+            "Threshold": 0,
+        },
+    }
+    made = create(aws, "alarms", {"Errors": alarm}, {"Arn": {"Value": {"Fn::GetAtt": ["Errors", "Arn"]}}})
+    assert made["Arn"].endswith(":alarm:errors")
+    assert [one["AlarmName"] for one in aws("cloudwatch").describe_alarms()["MetricAlarms"]] == ["errors"]
+    aws("cloudformation").delete_stack(StackName="alarms")
+    assert aws("cloudwatch").describe_alarms()["MetricAlarms"] == []

@@ -17,7 +17,6 @@ MISSING = {
     "AWS::SNS::Subscription",
     "AWS::Lambda::Alias",
     "AWS::CloudWatch::Alarm",
-    "AWS::CloudWatch::CompositeAlarm",
     "AWS::CDK::Metadata",
     "AWS::Budgets::Budget",
 }

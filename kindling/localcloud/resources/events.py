@@ -80,27 +80,6 @@ class Alarm(ResourceType):
             self.aws("cloudwatch").delete_alarms(AlarmNames=[made.id])
 
 
-class CompositeAlarm(ResourceType):
-    """An alarm over alarms."""
-
-    type = "AWS::CloudWatch::CompositeAlarm"
-    name_property = "AlarmName"
-    attributes = ("Arn",)
-
-    def create(self, name: str, properties: Properties) -> Made:
-        arn = f"arn:aws:cloudwatch:{self.aws.cloud.region}:{self.aws.cloud.account_id}:alarm:{name}"
-        return self.update(Made(name, {"Arn": arn}), properties)
-
-    def update(self, made: Made, properties: Properties) -> Made:
-        options = chosen(properties, "AlarmRule", "AlarmDescription", "AlarmActions", "OKActions", "ActionsEnabled")
-        self.aws("cloudwatch").put_composite_alarm(AlarmName=made.id, **options)
-        return made
-
-    def delete(self, made: Made, properties: Properties) -> None:
-        with gone_is_fine():
-            self.aws("cloudwatch").delete_alarms(AlarmNames=[made.id])
-
-
 class WithoutEffect(ResourceType):
     """Something that changes nothing here: it is there, and that is all."""
 
@@ -126,4 +105,4 @@ class Budget(WithoutEffect):
     type = "AWS::Budgets::Budget"
 
 
-TYPES = (LogGroup, Alarm, CompositeAlarm, CdkMetadata, Budget)
+TYPES = (LogGroup, Alarm, CdkMetadata, Budget)
