@@ -34,6 +34,31 @@ def test_words_that_share_contexts_get_similar_vectors(tmp_path: Path, way: dict
     assert alike[np.ix_(fruit, tools)].max() < 0.3
 
 
+@pytest.mark.parametrize("instructions", usable_instructions())
+@pytest.mark.parametrize("words", [2, 5, 9, 11])
+def test_windows_of_one_step_share_negative_samples(tmp_path: Path, words: int, instructions: str) -> None:
+    # Outputs begin at zero, so that all products are zero and the first step can be taken to pieces: what an output
+    # has after it is the sum of its window, less a whole number of times the sum of all pairs' inputs but its own.
+    # The rate is so low that a word that is among the targets more than once makes no difference.
+    rate = 1e-6
+    corpus = corpus_of(tmp_path / "corpus.txt", " ".join("abcdefghijk"[:words]))
+    trainer = Trainer(
+        corpus, **{**JOB, "window_size": 1, "batch_size": words, "learning_rate": rate, "instructions": instructions}
+    )
+    inputs = trainer.input.astype(np.float64)
+    trainer.train(words)
+
+    windows = np.eye(words, k=1) + np.eye(words, k=-1)
+    positive = rate / 2 * windows @ inputs
+    all_pairs = windows.sum(axis=1) @ inputs - windows @ inputs
+    negatives = 20
+    scale = -rate / 2 * JOB["negative_samples"] / negatives
+    drawn = ((trainer.output - positive) * all_pairs).sum(axis=1) / (scale * (all_pairs**2).sum(axis=1))
+    np.testing.assert_allclose(drawn, drawn.round(), atol=1e-3)
+    np.testing.assert_allclose(trainer.output, positive + scale * drawn[:, None] * all_pairs, atol=1e-5 * rate)
+    assert drawn.round().sum() == negatives
+
+
 @each_way
 def test_one_thread_and_a_seed_give_the_same_bits(tmp_path: Path, way: dict[str, Any]) -> None:
     corpus = random_words(tmp_path / "corpus.txt", words=200, tokens=40_000)

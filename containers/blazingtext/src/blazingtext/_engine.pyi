@@ -97,7 +97,11 @@ class Trainer:
 
     @property
     def input(self) -> NDArray[np.float32]:
-        """shape (V, or V + buckets with subwords; dim): the live input matrix, writable, with padded rows."""
+        """shape (V + R, dim): the live input matrix, writable, with padded rows; R is 0 without subwords."""
+
+    @property
+    def bucket_ids(self) -> NDArray[np.uint32]:
+        """shape (R,): the hash bucket of each row of `input` after the words'; the others have none. Read-only."""
 
     @property
     def output(self) -> NDArray[np.float32]:
@@ -118,7 +122,7 @@ def write_text_vectors(path: str, words: list[str], matrix: NDArray[np.float32])
     """
 
 def subword_buckets(word: str, min_char: int, max_char: int, buckets: int) -> list[int]:
-    """The hash buckets of a word's character n-grams, equal to fastText's; rows V + bucket of the input matrix."""
+    """The hash buckets of a word's character n-grams, equal to fastText's."""
 
 def update_batch(
     inputs: NDArray[np.float32], targets: NDArray[np.float32], learning_rate: float, instructions: str = ""
@@ -129,7 +133,7 @@ def update_batch(
     x += g y, y += g x for every pair of an input x and a target y, with the values from before the step.
 
     Args:
-        inputs: shape (n, dim), 1 <= n <= 32.
+        inputs: shape (n, dim), 1 <= n <= 64.
         targets: shape (m, dim), m >= 1.
     """
 

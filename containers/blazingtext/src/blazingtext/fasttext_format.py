@@ -30,7 +30,7 @@ _HEADER = struct.Struct("<2i12id3i2q")
 _ENTRY = struct.Struct("<qb")
 _SHAPE = struct.Struct("<2q")
 
-_BLOCK_BYTES = 32 * 2**20
+_BLOCK_BYTES = 2**20  # written while they are in the cache
 
 
 class FormatError(ValueError):
@@ -77,6 +77,7 @@ def write(
     counts: NDArray[np.int64],
     tokens: int,
     input: NDArray[np.float32],
+    bucket_ids: NDArray[np.uint32],
     output: NDArray[np.float32],
 ) -> None:
     """Write a model so that `path` either holds all of it or what it held before.
@@ -84,19 +85,23 @@ def write(
     Args:
         words: in descending order of `counts`, shape (V,).
         tokens: tokens of the corpus, V's and others'.
-        input: shape (V + settings.buckets, settings.dim), any strides.
+        input: shape (V + R, settings.dim), any strides.
+        bucket_ids: shape (R,): which of the settings.buckets buckets each row after the words' is. The file holds zeros
+            for the others: n-grams that no word has then add nothing to an unknown word.
         output: shape (V, settings.dim), any strides.
     Raises:
         ValueError: shapes that do not fit, or a word that holds a NUL, which ends a word in this format.
     """
-    if input.shape != (len(words) + settings.buckets, settings.dim) or output.shape != (len(words), settings.dim):
+    if input.shape != (len(words) + len(bucket_ids), settings.dim) or output.shape != (len(words), settings.dim):
         raise ValueError(f"matrices of shapes {input.shape} and {output.shape} do not fit {len(words)} words.")
     with _replacing(path) as file:
         file.write(_header(settings, len(words), tokens))
         file.write(_dictionary(words, counts))
-        for matrix in (input, output):
-            file.write(b"\0")  # not quantised
-            _write_matrix(file, matrix)
+        _write_matrix_head(file, len(words) + settings.buckets, settings.dim)
+        _write_rows(file, input[: len(words)])
+        _write_buckets(file, input[len(words) :], bucket_ids, settings.buckets)
+        _write_matrix_head(file, *output.shape)
+        _write_rows(file, output)
 
 
 def read(path: Path) -> Model:
@@ -138,12 +143,27 @@ def _dictionary(words: Sequence[str], counts: NDArray[np.int64]) -> bytes:
     return content
 
 
-def _write_matrix(file: BinaryIO, matrix: NDArray[np.float32]) -> None:
-    rows, columns = matrix.shape
+def _write_matrix_head(file: BinaryIO, rows: int, columns: int) -> None:
+    file.write(b"\0")  # not quantised
     file.write(_SHAPE.pack(rows, columns))
-    step = max(1, _BLOCK_BYTES // max(1, columns * 4))
-    for start in range(0, rows, step):
+
+
+def _write_rows(file: BinaryIO, matrix: NDArray[np.float32]) -> None:
+    step = max(1, _BLOCK_BYTES // (matrix.shape[1] * 4))
+    for start in range(0, len(matrix), step):
         file.write(np.ascontiguousarray(matrix[start : start + step], dtype="<f4").data)
+
+
+def _write_buckets(file: BinaryIO, rows: NDArray[np.float32], ids: NDArray[np.uint32], buckets: int) -> None:
+    order = np.argsort(ids)
+    ascending = ids[order]
+    step = max(1, _BLOCK_BYTES // (rows.shape[1] * 4))
+    for start in range(0, buckets, step):
+        end = min(start + step, buckets)
+        block = np.zeros((end - start, rows.shape[1]), dtype="<f4")
+        first, last = np.searchsorted(ascending, (start, end))
+        block[ascending[first:last] - start] = rows[order[first:last]]
+        file.write(block.data)
 
 
 @contextmanager

@@ -156,10 +156,10 @@ def make_trainer(corpus: Corpus, environment: TrainingEnvironment, settings: Wor
             ranks=len(environment.hosts),
         )
     except MemoryError:
-        rows = 2 * len(corpus.counts) + settings.subwords * settings.buckets
         raise ClientError(
-            f"{rows} vectors of vector_dim={settings.vector_dim} do not fit into memory; lower vector_dim"
-            f"{', buckets' if settings.subwords else ''} or raise min_count, or choose a larger instance."
+            f"the vectors of {len(corpus.counts)} words{' and their n-grams' if settings.subwords else ''} with"
+            f" vector_dim={settings.vector_dim} do not fit into memory; lower vector_dim or raise min_count, or choose"
+            " a larger instance."
         ) from None
 
 
@@ -220,6 +220,7 @@ def write_model(trainer: Trainer, corpus: Corpus, folder: Path, settings: Word2V
         counts=corpus.counts,
         tokens=corpus.tokens_read,
         input=trainer.input,
+        bucket_ids=trainer.bucket_ids,
         output=trainer.output,
     )
 

@@ -11,19 +11,34 @@ constexpr std::size_t kRowPadding = kRowAlignment / sizeof(float);
 
 constexpr std::size_t padded(std::size_t dim) { return (dim + kRowPadding - 1) / kRowPadding * kRowPadding; }
 
+// Target rows are worked on in blocks of so many.
+constexpr std::size_t kTargetBlock = 4;
 // The largest number of input rows that one call of Kernel::update takes.
-constexpr std::size_t kLargestBatch = 32;
+constexpr std::size_t kMostInputs = 64;
 
+// Target rows, and the inputs begin <= i < end that have pairs with them.
+struct TargetBlock {
+    float* targets[kTargetBlock];
+    std::size_t begin;
+    std::size_t end;
+};
+
+// Steps of skip-gram with negative sampling (eq. 4 of Mikolov et al. 2013, "Distributed representations of words and
+// phrases"). One for the pair of an input row x and a target row y is
+//     g = |weight| * (label - sigmoid(x . y));   x += g y;   y += g x;   label = 1 for weight > 0, 0 for weight < 0.
+// Weights, and scratch memory as large, are padded as rows are. Blocks that lack targets are filled up with any rows
+// and zero weights. The steps return false when a product was not a finite number; then nothing was changed.
 struct Kernel {
     const char* name;
 
-    // One step of skip-gram with negative sampling for every pair of an input row x and a target row y, all with the
-    // values from before the step (eq. 4 of Mikolov et al. 2013, "Distributed representations of words and phrases"):
-    //     g = learning_rate * (label - sigmoid(x . y));   x += g y;   y += g x;   label = 1 for targets[0], else 0.
-    // `scratch` holds inputs x targets floats and one cache line more, aligned as rows are. Returns false when a
-    // product was not a finite number, in which case nothing was changed.
-    bool (*update)(float* const* inputs, std::size_t input_count, float* const* targets, std::size_t target_count,
-                   std::size_t stride, float learning_rate, float* scratch);
+    // All pairs of the blocks, with the values from before the step. `weights`: for each block one row of four after
+    // the other, for each of its inputs. `scratch` is kMostInputs / 2 longer than that.
+    bool (*update)(float* const* inputs, std::size_t input_count, const TargetBlock* blocks, std::size_t block_count,
+                   std::size_t stride, const float* weights, float* scratch);
+
+    // One input and target_count targets, a multiple of kTargetBlock, with the input's value from before the step.
+    bool (*update_one)(float* input, float* const* targets, std::size_t target_count, std::size_t stride,
+                       const float* weights, float* scratch);
 
     // mean = sum of rows / count
     void (*mean)(const float* const* rows, std::size_t count, std::size_t stride, float* mean);

@@ -10,157 +10,120 @@ namespace blazingtext {
 namespace {
 
 constexpr std::size_t kWidth = KERNEL_WIDTH;
-// Targets that are worked on together: six target rows, six sums, an input row and its new value fit 16 registers.
-constexpr int kTargetBlock = 6;
 
 // may_alias: rows are arrays of float to the rest of the program.
 typedef float Vector __attribute__((vector_size(kWidth * sizeof(float)), may_alias));
 typedef std::int32_t Integers __attribute__((vector_size(kWidth * sizeof(std::int32_t)), may_alias));
 typedef float Four __attribute__((vector_size(4 * sizeof(float)), may_alias));
 
+// LANES(a, b, c, d) is the pattern a b c d of a vector of four and one beside it, in each 128-bit lane.
+// The products of kInputBlock inputs with kTargetBlock targets, and what passes by them, fit the registers.
+#if KERNEL_WIDTH == 4
+#define LANES(a, b, c, d) a, b, c, d
+constexpr int kInputBlock = 2;
+#elif KERNEL_WIDTH == 8
+#define LANE(n, i) ((n) < 4 ? (n) + 4 * (i) : (n) + 4 + 4 * (i))
+#define LANES(a, b, c, d) LANE(a, 0), LANE(b, 0), LANE(c, 0), LANE(d, 0), LANE(a, 1), LANE(b, 1), LANE(c, 1), LANE(d, 1)
+constexpr int kInputBlock = 2;
+#else
+#define LANE(n, i) ((n) < 4 ? (n) + 4 * (i) : (n) + 12 + 4 * (i))
+#define LANES(a, b, c, d)                                                                       \
+    LANE(a, 0), LANE(b, 0), LANE(c, 0), LANE(d, 0), LANE(a, 1), LANE(b, 1), LANE(c, 1), LANE(d, 1), \
+        LANE(a, 2), LANE(b, 2), LANE(c, 2), LANE(d, 2), LANE(a, 3), LANE(b, 3), LANE(c, 3), LANE(d, 3)
+constexpr int kInputBlock = 4;
+#endif
+
 inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 inline void store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
 inline Vector every(float value) { return value - Vector{}; }
 
-inline Four four_sums(Four v) { return v; }
-
-#if KERNEL_WIDTH == 8
-inline Four four_sums(Vector v) { return __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7); }
-#elif KERNEL_WIDTH == 16
+// The sum of a vector's lanes of four.
+inline Four folded(Four v) { return v; }
+#if KERNEL_WIDTH >= 8
 typedef float Eight __attribute__((vector_size(8 * sizeof(float)), may_alias));
-inline Four four_sums(Vector v) {
-    const Eight half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                       __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-    return __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
+inline Four folded(Eight v) {
+    return __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+}
+#endif
+#if KERNEL_WIDTH == 16
+inline Four folded(Vector v) {
+    return folded(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                  __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
 }
 #endif
 
-// The sums of four vectors' elements, by a transposing tree: a third of the shuffles of four separate reductions.
-inline Four sums_of(Four a, Four b, Four c, Four d) {
-    const Four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    const Four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+// The sums of four vectors' elements, by a transposing tree: a third of the work of four separate reductions.
+inline Four sums_of(Vector a, Vector b, Vector c, Vector d) {
+    const auto half = [](Vector u, Vector v) {
+        return __builtin_shufflevector(u, v, LANES(0, 4, 1, 5)) + __builtin_shufflevector(u, v, LANES(2, 6, 3, 7));
+    };
+    const Vector ab = half(a, b);
+    const Vector cd = half(c, d);
+    return folded(__builtin_shufflevector(ab, cd, LANES(0, 1, 4, 5)) + __builtin_shufflevector(ab, cd, LANES(2, 3, 6, 7)));
 }
 
-// products[i * ld + t] = inputs[i] . targets[t]
-template <int Inputs, int Targets>
-inline void dot_products(float* const* inputs, float* const* targets, std::size_t stride, float* products,
-                         std::size_t ld) {
+// products[i * kTargetBlock + t] = inputs[i] . targets[t]
+template <int Inputs>
+inline void dot_products(const float* const* inputs, const float* const* targets, std::size_t stride, float* products) {
     const float* x[Inputs];
-    const float* y[Targets];
+    const float* y[kTargetBlock];
     for (int i = 0; i < Inputs; ++i) x[i] = inputs[i];
-    for (int t = 0; t < Targets; ++t) y[t] = targets[t];
+    for (int t = 0; t < 4; ++t) y[t] = targets[t];
 
-    Vector sum[Inputs][Targets] = {};
+    Vector sum[Inputs][4] = {};
     for (std::size_t d = 0; d < stride; d += kWidth) {
         Vector xs[Inputs];
-#pragma GCC unroll 8
+#pragma GCC unroll 4
         for (int i = 0; i < Inputs; ++i) xs[i] = load(x[i] + d);
-#pragma GCC unroll 8
-        for (int t = 0; t < Targets; ++t) {
+#pragma GCC unroll 4
+        for (int t = 0; t < 4; ++t) {
             const Vector ys = load(y[t] + d);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
             for (int i = 0; i < Inputs; ++i) sum[i][t] += xs[i] * ys;
         }
     }
-
-    constexpr int kCount = Inputs * Targets;
-    Four fours[(kCount + 3) / 4 * 4] = {};
-#pragma GCC unroll 16
-    for (int k = 0; k < kCount; ++k) fours[k] = four_sums(sum[k / Targets][k % Targets]);
-#pragma GCC unroll 16
-    for (int k = 0; k < kCount; k += 4) {
-        const Four totals = sums_of(fours[k], fours[k + 1], fours[k + 2], fours[k + 3]);
-        for (int j = k; j < k + 4 && j < kCount; ++j) products[j / Targets * ld + j % Targets] = totals[j - k];
+#pragma GCC unroll 4
+    for (int i = 0; i < Inputs; ++i, products += kTargetBlock) {
+        *reinterpret_cast<Four*>(products) = sums_of(sum[i][0], sum[i][1], sum[i][2], sum[i][3]);
     }
 }
 
-template <int Targets>
-void dot_products_of_block(float* const* inputs, std::size_t count, float* const* targets, std::size_t stride,
-                           float* products, std::size_t ld) {
-    std::size_t i = 0;
-    // Two inputs per pass: each target row is loaded once for both.
-    for (; i + 2 <= count; i += 2) dot_products<2, Targets>(inputs + i, targets, stride, products + i * ld, ld);
-    if (i < count) dot_products<1, Targets>(inputs + i, targets, stride, products + i * ld, ld);
-}
-
-// inputs[i] += sum_t g[i][t] targets[t] and targets[t] += sum_i g[i][t] inputs[i], both with the old values, column of
-// vectors by column: a column's targets and their sums stay in registers while the inputs pass by.
-// The inputs' old values come from `old` when an earlier block of targets has changed the rows already.
-template <int Targets>
-void update_block(float* const* inputs, std::size_t count, float* const* targets, const float* gradients,
-                  std::size_t ld, std::size_t d, const Vector* old) {
-    float* y[Targets];
-    Vector ys[Targets];
-    Vector sum[Targets];
-#pragma GCC unroll 8
-    for (int t = 0; t < Targets; ++t) {
-        y[t] = targets[t] + d;
-        ys[t] = load(y[t]);
+// inputs[i] += sum_t g[i][t] targets[t] and targets[t] += sum_i g[i][t] inputs[i], both with the old values, of one
+// column of vectors: the targets and their sums stay in registers while the inputs pass by.
+// The inputs' old values are in `old`: an earlier block of targets has changed the rows already.
+inline void update_block(float* const* inputs, std::size_t count, float* const* targets, const float* gradients,
+                         std::size_t d, const Vector* old) {
+    Vector y[kTargetBlock];
+    Vector sum[kTargetBlock];
+#pragma GCC unroll 4
+    for (std::size_t t = 0; t < kTargetBlock; ++t) {
+        y[t] = load(targets[t] + d);
         sum[t] = Vector{};
     }
-    for (std::size_t i = 0; i < count; ++i) {
-        const float* g = gradients + i * ld;
-        Vector updated = load(inputs[i] + d);
-        const Vector x = old == nullptr ? updated : old[i];
-#pragma GCC unroll 8
-        for (int t = 0; t < Targets; ++t) {
-            const Vector gt = every(g[t]);
-            updated += gt * ys[t];
-            sum[t] += gt * x;
+    for (std::size_t i = 0; i < count; ++i, gradients += kTargetBlock) {
+        const Vector x = old[i];
+        Vector change[2] = {load(inputs[i] + d), Vector{}};
+#pragma GCC unroll 4
+        for (std::size_t t = 0; t < kTargetBlock; ++t) {
+            const Vector g = every(gradients[t]);
+            change[t % 2] += g * y[t];
+            sum[t] += g * x;
         }
-        store(inputs[i] + d, updated);
+        store(inputs[i] + d, change[0] + change[1]);
     }
-    // Loaded again: the same word may have been drawn twice.
-#pragma GCC unroll 8
-    for (int t = 0; t < Targets; ++t) store(y[t], load(y[t]) + sum[t]);
+    // Loaded again: the same word may be two of the targets.
+#pragma GCC unroll 4
+    for (std::size_t t = 0; t < kTargetBlock; ++t) store(targets[t] + d, load(targets[t] + d) + sum[t]);
 }
-
-template <int Targets>
-void update_only_block(float* const* inputs, std::size_t count, float* const* targets, const float* gradients,
-                       std::size_t stride) {
-    for (std::size_t d = 0; d < stride; d += kWidth) {
-        update_block<Targets>(inputs, count, targets, gradients, Targets, d, nullptr);
-    }
-}
-
-using DotProducts = void (*)(float* const*, std::size_t, float* const*, std::size_t, float*, std::size_t);
-using UpdateBlock = void (*)(float* const*, std::size_t, float* const*, const float*, std::size_t, std::size_t,
-                             const Vector*);
-using UpdateOnlyBlock = void (*)(float* const*, std::size_t, float* const*, const float*, std::size_t);
-
-constexpr DotProducts kDotProducts[kTargetBlock + 1] = {
-    nullptr,
-    dot_products_of_block<1>,
-    dot_products_of_block<2>,
-    dot_products_of_block<3>,
-    dot_products_of_block<4>,
-    dot_products_of_block<5>,
-    dot_products_of_block<6>,
-};
-constexpr UpdateBlock kUpdateBlock[kTargetBlock + 1] = {
-    nullptr, update_block<1>, update_block<2>, update_block<3>, update_block<4>, update_block<5>, update_block<6>,
-};
-constexpr UpdateOnlyBlock kUpdateOnlyBlock[kTargetBlock + 1] = {
-    nullptr,
-    update_only_block<1>,
-    update_only_block<2>,
-    update_only_block<3>,
-    update_only_block<4>,
-    update_only_block<5>,
-    update_only_block<6>,
-};
-
-inline std::size_t block_size(std::size_t left) { return left < kTargetBlock ? left : kTargetBlock; }
 
 inline Vector clamp(Vector x, float limit) {
     x = x > limit ? every(limit) : x;
     return x < -limit ? every(-limit) : x;
 }
 
-// 1 / (1 + exp(-x)), within 2e-7. exp(z) = 2^n exp(r), n whole, |r| <= ln(2) / 2, exp(r) by its Taylor polynomial.
-inline Vector sigmoid(Vector x) {
-    const Vector z = -clamp(x, 30.0f);
+// 1 / (1 + exp(x)), within 2e-7. exp(x) = 2^n exp(r), n whole, |r| <= ln(2) / 2, exp(r) by its Taylor polynomial.
+inline Vector sigmoid_of_minus(Vector x) {
+    const Vector z = clamp(x, 30.0f);
     constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest whole number in the low bits
     const Vector shifted = z * 1.44269504f + kRound;
     const Vector n = shifted - kRound;
@@ -177,43 +140,64 @@ inline Vector sigmoid(Vector x) {
 }
 
 // products -> gradients, in place; false when a product is not finite (or so large that the next step would not be).
-inline bool gradients_of(float* products, std::size_t input_count, std::size_t target_count, float learning_rate) {
-    const std::size_t count = input_count * target_count;
+// With the sign of a weight for the label: w (1 - sigmoid(x)) = w sigmoid(-x) and w (0 - sigmoid(x)) = -w sigmoid(x).
+inline bool gradients_of(float* products, std::size_t count, const float* weights) {
     for (std::size_t k = count; k % kWidth != 0; ++k) products[k] = 0.0f;
     Integers infinite = {};
     for (std::size_t k = 0; k < count; k += kWidth) {
         const Vector x = load(products + k);
+        const Vector w = load(weights + k);
         infinite |= ~((x < 1e30f) & (x > -1e30f));
-        store(products + k, -learning_rate * sigmoid(x));
+        store(products + k, w * sigmoid_of_minus(w < 0.0f ? -x : x));
     }
-    for (std::size_t i = 0; i < input_count; ++i) products[i * target_count] += learning_rate;
     std::int32_t any = 0;
     for (std::size_t k = 0; k < kWidth; ++k) any |= infinite[k];
     return any == 0;
 }
 
-void update_blocks(float* const* inputs, std::size_t input_count, float* const* targets, std::size_t target_count,
-                   std::size_t stride, const float* gradients) {
-    Vector old[kLargestBatch];
+bool update(float* const* inputs, std::size_t input_count, const TargetBlock* blocks, std::size_t block_count,
+            std::size_t stride, const float* weights, float* scratch) {
+    // Read beyond the last input: rows that are there already fill up the last products.
+    const float* x[kMostInputs + kInputBlock];
+    for (std::size_t i = 0; i < input_count + kInputBlock; ++i) x[i] = inputs[i < input_count ? i : 0];
+    float* products = scratch;
+    for (const TargetBlock* block = blocks; block != blocks + block_count; ++block) {
+        float* to = products;
+        for (std::size_t i = block->begin; i < block->end; i += kInputBlock, to += kInputBlock * kTargetBlock) {
+            dot_products<kInputBlock>(x + i, block->targets, stride, to);
+        }
+        products += (block->end - block->begin) * kTargetBlock;
+    }
+    if (!gradients_of(scratch, static_cast<std::size_t>(products - scratch), weights)) return false;
+
+    Vector old[kMostInputs];
     for (std::size_t d = 0; d < stride; d += kWidth) {
         for (std::size_t i = 0; i < input_count; ++i) old[i] = load(inputs[i] + d);
-        for (std::size_t t = 0; t < target_count; t += kTargetBlock) {
-            kUpdateBlock[block_size(target_count - t)](inputs, input_count, targets + t, gradients + t, target_count, d,
-                                                       old);
+        const float* gradients = scratch;
+        for (const TargetBlock* block = blocks; block != blocks + block_count; ++block) {
+            const std::size_t count = block->end - block->begin;
+            update_block(inputs + block->begin, count, block->targets, gradients, d, old + block->begin);
+            gradients += count * kTargetBlock;
         }
     }
+    return true;
 }
 
-bool update(float* const* inputs, std::size_t input_count, float* const* targets, std::size_t target_count,
-            std::size_t stride, float learning_rate, float* scratch) {
-    for (std::size_t t = 0; t < target_count; t += kTargetBlock) {
-        kDotProducts[block_size(target_count - t)](inputs, input_count, targets + t, stride, scratch + t, target_count);
-    }
-    if (!gradients_of(scratch, input_count, target_count, learning_rate)) return false;
-    if (target_count <= kTargetBlock) {
-        kUpdateOnlyBlock[target_count](inputs, input_count, targets, scratch, stride);
-    } else {
-        update_blocks(inputs, input_count, targets, target_count, stride, scratch);
+bool update_one(float* input, float* const* targets, std::size_t target_count, std::size_t stride,
+                const float* weights, float* scratch) {
+    const float* const x = input;
+    for (std::size_t t = 0; t < target_count; t += kTargetBlock) dot_products<1>(&x, targets + t, stride, scratch + t);
+    if (!gradients_of(scratch, target_count, weights)) return false;
+    for (std::size_t d = 0; d < stride; d += kWidth) {
+        const Vector old = load(input + d);
+        Vector changed = old;
+        for (std::size_t t = 0; t < target_count; ++t) {
+            const Vector g = every(scratch[t]);
+            const Vector y = load(targets[t] + d);
+            changed += g * y;
+            store(targets[t] + d, y + g * old);
+        }
+        store(input + d, changed);
     }
     return true;
 }
@@ -236,6 +220,6 @@ void spread(float* const* rows, std::size_t count, std::size_t stride, const flo
 
 }  // namespace
 
-const Kernel KERNEL_VARIABLE = {KERNEL_NAME, update, mean, spread};
+const Kernel KERNEL_VARIABLE = {KERNEL_NAME, update, update_one, mean, spread};
 
 }  // namespace blazingtext

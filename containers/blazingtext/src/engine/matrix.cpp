@@ -6,7 +6,7 @@
 
 namespace blazingtext {
 
-Matrix::Matrix(std::size_t rows, std::size_t dim, Use use)
+Matrix::Matrix(std::size_t rows, std::size_t dim)
     : rows_(rows), dim_(dim), stride_(padded(dim)), data_(nullptr) {
     if (rows == 0) return;
     void* memory = ::mmap(nullptr, rows * stride_ * sizeof(float), PROT_READ | PROT_WRITE,
@@ -14,7 +14,7 @@ Matrix::Matrix(std::size_t rows, std::size_t dim, Use use)
     if (memory == MAP_FAILED) throw std::bad_alloc();
     data_ = static_cast<float*>(memory);
     // Rows are met at random: large pages spare most of the walks through the page table.
-    if (use == Use::kWhole) ::madvise(memory, rows * stride_ * sizeof(float), MADV_HUGEPAGE);
+    ::madvise(memory, rows * stride_ * sizeof(float), MADV_HUGEPAGE);
 }
 
 Matrix::~Matrix() {

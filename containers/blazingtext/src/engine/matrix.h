@@ -9,12 +9,8 @@ namespace blazingtext {
 // rows x dim floats, all zero at first. Rows begin on cache lines and are padded with zeros to whole ones.
 class Matrix {
 public:
-    // Memory that was never written to is not taken. Of kSparse matrices that saves much: two million rows of hash
-    // buckets cost what is used of them. Others come in large pages where the system has them.
-    enum class Use { kWhole, kSparse };
-
     // Throws std::bad_alloc.
-    Matrix(std::size_t rows, std::size_t dim, Use use = Use::kWhole);
+    Matrix(std::size_t rows, std::size_t dim);
     Matrix(const Matrix&) = delete;
     Matrix& operator=(const Matrix&) = delete;
     ~Matrix();

@@ -57,6 +57,11 @@ nb::ndarray<nb::numpy, const std::int64_t, nb::ndim<1>> counts_of(nb::handle_t<C
     return nb::ndarray<nb::numpy, const std::int64_t, nb::ndim<1>>(counts.data(), {counts.size()}, self);
 }
 
+nb::ndarray<nb::numpy, const std::uint32_t, nb::ndim<1>> bucket_ids_of(nb::handle_t<Trainer> self) {
+    const std::vector<std::uint32_t>& ids = nb::cast<const Trainer&>(self).subwords().buckets();
+    return nb::ndarray<nb::numpy, const std::uint32_t, nb::ndim<1>>(ids.data(), {ids.size()}, self);
+}
+
 FloatMatrix word_vectors(const Trainer& trainer, std::size_t words, std::size_t dim) {
     std::unique_ptr<float[]> vectors(new float[std::max<std::size_t>(words * dim, 1)]);
     {
@@ -96,31 +101,44 @@ std::vector<float*> copied_rows(const AnyFloatMatrix& from, Matrix& to) {
     return rows;
 }
 
-FloatMatrix unpadded(const Matrix& matrix) {
-    std::unique_ptr<float[]> values(new float[matrix.rows() * matrix.dim()]);
-    for (std::size_t i = 0; i < matrix.rows(); ++i) {
-        std::copy_n(matrix.row(i), matrix.dim(), values.get() + i * matrix.dim());
-    }
-    return owned(std::move(values), matrix.rows(), matrix.dim());
+FloatMatrix unpadded(const Matrix& matrix, std::size_t rows) {
+    std::unique_ptr<float[]> values(new float[rows * matrix.dim()]);
+    for (std::size_t i = 0; i < rows; ++i) std::copy_n(matrix.row(i), matrix.dim(), values.get() + i * matrix.dim());
+    return owned(std::move(values), rows, matrix.dim());
 }
 
 nb::tuple update_batch(AnyFloatMatrix inputs, AnyFloatMatrix targets, float learning_rate,
                        const std::string& instructions) {
-    if (inputs.shape(0) < 1 || inputs.shape(0) > kLargestBatch) throw nb::value_error("inputs must be 1 to 32 rows.");
+    if (inputs.shape(0) < 1 || inputs.shape(0) > kMostInputs) throw nb::value_error("inputs must be 1 to 64 rows.");
     if (targets.shape(0) < 1) throw nb::value_error("targets must be at least 1 row.");
     if (inputs.shape(1) < 1 || inputs.shape(1) != targets.shape(1)) {
         throw nb::value_error("inputs and targets must have rows of the same length.");
     }
     const Kernel& kernel = choose_kernel(instructions.c_str());
     Matrix x(inputs.shape(0), inputs.shape(1));
-    Matrix y(targets.shape(0), targets.shape(1));
-    Matrix scratch(1, x.rows() * y.rows() + kRowPadding);
+    Matrix y(targets.shape(0) + 1, targets.shape(1));
     const std::vector<float*> xs = copied_rows(inputs, x);
-    const std::vector<float*> ys = copied_rows(targets, y);
-    if (!kernel.update(xs.data(), xs.size(), ys.data(), ys.size(), x.stride(), learning_rate, scratch.row(0))) {
-        throw std::domain_error("a product of the rows is not finite.");
+    std::vector<float*> ys = copied_rows(targets, y);
+    const std::size_t count = ys.size();
+    ys.resize((count + kTargetBlock - 1) / kTargetBlock * kTargetBlock, y.row(count));
+    Matrix weights(1, xs.size() * ys.size());
+    Matrix scratch(1, weights.dim() + kMostInputs);
+    std::vector<TargetBlock> blocks;
+    float* weight = weights.row(0);
+    for (std::size_t t = 0; t < ys.size(); t += kTargetBlock) {
+        blocks.push_back(TargetBlock{{ys[t], ys[t + 1], ys[t + 2], ys[t + 3]}, 0, xs.size()});
+        for (std::size_t i = 0; i < xs.size(); ++i) {
+            for (std::size_t k = t; k < t + kTargetBlock; ++k, ++weight) {
+                *weight = k == 0 ? learning_rate : k < count ? -learning_rate : 0.0f;
+            }
+        }
     }
-    return nb::make_tuple(unpadded(x), unpadded(y));
+    const bool finite =
+        xs.size() == 1
+            ? kernel.update_one(xs[0], ys.data(), ys.size(), x.stride(), weights.row(0), scratch.row(0))
+            : kernel.update(xs.data(), xs.size(), blocks.data(), blocks.size(), x.stride(), weights.row(0), scratch.row(0));
+    if (!finite) throw std::domain_error("a product of the rows is not finite.");
+    return nb::make_tuple(unpadded(x, xs.size()), unpadded(y, count));
 }
 
 nb::list usable_instructions() {
@@ -184,6 +202,7 @@ void bind_trainer(nb::module_& module) {
                      [](nb::handle_t<Trainer> self) { return view(self, nb::cast<Trainer&>(self).input()); })
         .def_prop_ro("output",
                      [](nb::handle_t<Trainer> self) { return view(self, nb::cast<Trainer&>(self).output()); })
+        .def_prop_ro("bucket_ids", &bucket_ids_of)
         .def("word_vectors", [](Trainer& self) { return word_vectors(self, self.output().rows(), self.output().dim()); });
 }
 

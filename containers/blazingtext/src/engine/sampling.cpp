@@ -55,4 +55,15 @@ std::vector<std::uint32_t> keep_probabilities(const std::vector<std::int64_t>& c
     return keep;
 }
 
+std::size_t most_centres(const std::vector<std::int64_t>& counts, const std::vector<std::uint32_t>& keep) {
+    double all = 0.0;
+    double most = 0.0;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        const double kept = static_cast<double>(counts[i]) * static_cast<double>(keep[i]);
+        all += kept;
+        most = std::max(most, kept);
+    }
+    return std::clamp<std::size_t>(static_cast<std::size_t>(all / std::max(most, 1.0)), 1, 32);
+}
+
 }  // namespace blazingtext

@@ -33,4 +33,7 @@ private:
 // the largest value means always.
 std::vector<std::uint32_t> keep_probabilities(const std::vector<std::int64_t>& counts, double threshold);
 
+// How many windows may share a step, so that hardly any word is in one more than once.
+std::size_t most_centres(const std::vector<std::int64_t>& counts, const std::vector<std::uint32_t>& keep);
+
 }  // namespace blazingtext

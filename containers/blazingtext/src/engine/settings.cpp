@@ -3,7 +3,6 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "kernel.h"
 
 namespace blazingtext {
 namespace {
@@ -25,7 +24,7 @@ void Settings::check() const {
     require(dim >= 1, "dim must be at least 1.");
     require(window_size >= 1, "window_size must be at least 1.");
     require(negative_samples >= 1, "negative_samples must be at least 1.");
-    require(batch_size >= 1 && batch_size <= static_cast<int>(kLargestBatch), "batch_size must be from 1 to 32.");
+    require(batch_size >= 1 && batch_size <= kMostCentres, "batch_size must be from 1 to 32.");
     require(epochs >= 1, "epochs must be at least 1.");
     require(learning_rate > 0 && std::isfinite(learning_rate), "learning_rate must be above 0 and finite.");
     require(sampling_threshold > 0, "sampling_threshold must be above 0.");

@@ -10,6 +10,9 @@ enum class Mode { kBatchSkipgram, kSkipgram, kCbow };
 // Throws std::invalid_argument for an unknown name.
 Mode mode_of(const std::string& name);
 
+// Windows that may share a step.
+constexpr int kMostCentres = 32;
+
 // A training job, as the hyperparameters of the same names describe it.
 struct Settings {
     Mode mode;

@@ -1,7 +1,7 @@
 #include "subwords.h"
 
-#include <algorithm>
 #include <string>
+#include <unordered_map>
 
 namespace blazingtext {
 namespace {
@@ -44,13 +44,15 @@ std::vector<std::uint32_t> subword_buckets(std::string_view word, int min_char, 
 Subwords::Subwords(const Vocabulary& vocabulary, int min_char, int max_char, std::uint32_t buckets) {
     const auto words = static_cast<std::uint32_t>(vocabulary.size());
     starts_.reserve(words + std::size_t{1});
+    std::unordered_map<std::uint32_t, std::uint32_t> rows;
     for (std::uint32_t word = 0; word < words; ++word) {
         starts_.push_back(rows_.size());
         rows_.push_back(word);
         for (const std::uint32_t bucket : subword_buckets(vocabulary.word(word), min_char, max_char, buckets)) {
-            rows_.push_back(words + bucket);
+            const auto [row, is_new] = rows.try_emplace(bucket, words + static_cast<std::uint32_t>(buckets_.size()));
+            if (is_new) buckets_.push_back(bucket);
+            rows_.push_back(row->second);
         }
-        most_rows_ = std::max(most_rows_, rows_.size() - starts_.back());
     }
     starts_.push_back(rows_.size());
 }

@@ -17,7 +17,9 @@ std::uint32_t fnv1a(std::string_view text);
 // A lone "<" or ">" is not an n-gram, and "</s>" has none.
 std::vector<std::uint32_t> subword_buckets(std::string_view word, int min_char, int max_char, std::uint32_t buckets);
 
-// The rows of the input matrix that make up each word: its own, and those of its n-grams behind the vocabulary's.
+// The rows of the input matrix that make up each word: its own, and those of its n-grams behind the vocabulary's. Only
+// buckets that some word uses have rows, in the order of their first use: a tenth of the memory of all two million
+// buckets, and what frequent words use lies together.
 class Subwords {
 public:
     // Without n-grams: each word has its own row alone.
@@ -27,12 +29,14 @@ public:
     bool empty() const { return starts_.empty(); }
     const std::uint32_t* begin(std::uint32_t word) const { return rows_.data() + starts_[word]; }
     const std::uint32_t* end(std::uint32_t word) const { return rows_.data() + starts_[word + 1]; }
-    std::size_t most_rows() const { return most_rows_; }
+
+    // The buckets that have rows, in the order of the rows.
+    const std::vector<std::uint32_t>& buckets() const { return buckets_; }
 
 private:
     std::vector<std::uint32_t> rows_;
     std::vector<std::size_t> starts_;
-    std::size_t most_rows_ = 1;
+    std::vector<std::uint32_t> buckets_;
 };
 
 }  // namespace blazingtext

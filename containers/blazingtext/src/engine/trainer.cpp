@@ -47,12 +47,12 @@ Trainer::Trainer(const Corpus& corpus, const Settings& settings)
       negatives_(corpus.vocabulary().counts()),
       keep_(keep_probabilities(corpus.vocabulary().counts(), settings.sampling_threshold)),
       subwords_(subwords_of(corpus, settings)),
-      input_(corpus.vocabulary().size() + (settings.subwords ? settings.buckets : 0U),
-             static_cast<std::size_t>(settings.dim), settings.subwords ? Matrix::Use::kSparse : Matrix::Use::kWhole),
+      input_(corpus.vocabulary().size() + subwords_.buckets().size(), static_cast<std::size_t>(settings.dim)),
       output_(corpus.vocabulary().size(), static_cast<std::size_t>(settings.dim)),
       begin_(share_begin(corpus.tokens_read(), settings.rank, settings.ranks)),
       end_(share_begin(corpus.tokens_read(), settings.rank + 1, settings.ranks)),
       total_words_(static_cast<std::int64_t>(end_ - begin_) * settings.epochs),
+      most_centres_(most_centres(corpus.vocabulary().counts(), keep_)),
       blocks_per_epoch_(static_cast<std::int64_t>((end_ - begin_ + kBlock - 1) / kBlock)) {
     initialise();
     for (int thread = 0; thread < settings.threads; ++thread) {
@@ -64,23 +64,14 @@ Trainer::Trainer(const Corpus& corpus, const Settings& settings)
 Trainer::~Trainer() = default;
 
 // Inputs begin evenly distributed in [-1/dim, 1/dim) as in fastText, outputs as zeros. Each row has a stream of its own
-// and ranks do not matter: all hosts begin alike. Buckets of n-grams that no word has stay zero, untouched: such
-// n-grams of unknown words then add nothing to the mean, where fastText adds noise.
+// and ranks do not matter: all hosts begin alike.
 void Trainer::initialise() {
     const std::uint64_t seed = Random(settings_.seed, kInitialStream).next();
     const std::size_t dim = input_.dim();
-    const auto fill = [&](std::size_t index) {
+    for (std::size_t index = 0; index < input_.rows(); ++index) {
         Random random(seed, index);
         float* row = input_.row(index);
         for (std::size_t d = 0; d < dim; ++d) row[d] = random.symmetric() / static_cast<float>(dim);
-    };
-    const auto words = static_cast<std::uint32_t>(corpus_.vocabulary().size());
-    for (std::uint32_t word = 0; word < words; ++word) {
-        if (subwords_.empty()) {
-            fill(word);
-        } else {
-            std::for_each(subwords_.begin(word), subwords_.end(word), fill);
-        }
     }
 }
 

@@ -38,6 +38,8 @@ public:
     float learning_rate() const;
 
     const Kernel& kernel() const { return kernel_; }
+    const Subwords& subwords() const { return subwords_; }
+    // The vocabulary's rows, then those of subwords().buckets().
     Matrix& input() { return input_; }
     Matrix& output() { return output_; }
 
@@ -71,6 +73,7 @@ private:
     std::size_t end_;
     std::int64_t total_words_;
 
+    const std::size_t most_centres_;
     std::int64_t blocks_per_epoch_;
     std::atomic<std::int64_t> next_block_{0};
     std::atomic<std::int64_t> words_done_{0};

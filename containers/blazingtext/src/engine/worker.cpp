@@ -14,37 +14,63 @@ void prefetch(const float* row, std::size_t stride) {
     for (std::size_t d = 0; d < stride; d += kRowPadding) __builtin_prefetch(row + d, 1);
 }
 
+constexpr std::size_t in_blocks(std::size_t targets) {
+    return (targets + kTargetBlock - 1) / kTargetBlock * kTargetBlock;
+}
+
+// How many negative samples `centres` neighbouring windows with `words` words share: so many that each of these words,
+// which are in several steps, meets about four times negative_samples different ones.
+std::size_t shared_negatives(std::size_t negative_samples, std::size_t centres, std::size_t words) {
+    return std::max(negative_samples, 4 * negative_samples * centres / words);
+}
+
+// Pairs of one step at most, with what its last block lacks.
+std::size_t most_pairs(const Settings& settings) {
+    const auto negatives = static_cast<std::size_t>(settings.negative_samples);
+    switch (settings.mode) {
+        case Mode::kBatchSkipgram: {
+            const auto centres = static_cast<std::size_t>(settings.batch_size);
+            return kMostInputs * (in_blocks(centres) + in_blocks(4 * negatives) + 1);
+        }
+        case Mode::kSkipgram:
+            return in_blocks(2 * static_cast<std::size_t>(settings.window_size) * (1 + negatives));
+        case Mode::kCbow:
+            break;
+    }
+    return in_blocks(1 + negatives);
+}
+
 }  // namespace
 
 Worker::Worker(Trainer& trainer, std::uint64_t stream)
     : trainer_(trainer),
       settings_(trainer.settings_),
       random_(settings_.seed, stream),
-      vectors_(2, static_cast<std::size_t>(settings_.dim)),
-      scratch_(1, kLargestBatch * (static_cast<std::size_t>(settings_.negative_samples) + 1) + kRowPadding) {
-    sentence_.reserve(kLongestSentence);
-    places_.reserve(kLongestSentence);
-}
+      sentence_(kLongestSentence + 1),
+      places_(kLongestSentence + 1),
+      windows_(kLongestSentence + 1),
+      vectors_(3, static_cast<std::size_t>(settings_.dim)),
+      weights_(1, most_pairs(settings_)),
+      scratch_(1, most_pairs(settings_)) {}
 
 void Worker::begin(const Trainer::Block& block) {
     block_ = block;
     position_ = counted_ = sentence_end_ = block.begin;
-    sentence_.clear();
-    places_.clear();
-    next_ = 0;
+    size_ = next_ = 0;
 }
 
 void Worker::advance(std::size_t tokens) {
     const std::size_t limit = position_ + tokens;
     while (position_ < limit) {
         if (position_ == sentence_end_) read_sentence();
-        if (next_ < sentence_.size() && places_[next_] < limit) {
-            train_centre(next_);
-            position_ = places_[next_] + 1;
-            ++next_;
-        } else {
-            position_ = std::min(limit, sentence_end_);
+        // A step that begins before the limit is done whole, and counted as its words' turn comes.
+        while (next_ < size_ && places_[next_] < limit) {
+            std::swap(step_, next_step_);
+            next_ = step_.centre + step_.centres;
+            if (next_ < size_) draw_up(next_step_, next_);
+            train(step_);
         }
+        position_ = std::min(limit, sentence_end_);
     }
     count_progress();
 }
@@ -59,64 +85,102 @@ void Worker::read_sentence() {
     learning_rate_ = trainer_.learning_rate();
 
     const std::uint32_t* const tokens = trainer_.corpus_.tokens();
-    sentence_.clear();
-    places_.clear();
-    next_ = 0;
+    const std::uint32_t* const keep = trainer_.keep_.data();
+    const auto widest = static_cast<std::uint64_t>(settings_.window_size);
+    std::size_t size = 0;
     std::size_t at = position_;
-    while (at < block_.end && sentence_.size() < kLongestSentence) {
-        const std::uint32_t token = tokens[at++];
+    while (at < block_.end && size < kLongestSentence) {
+        const std::uint32_t token = tokens[at];
         const std::uint32_t word = token & ~Corpus::kEndOfSentence;
         if (word != Corpus::kUnknown) {
-            const std::uint32_t keep = trainer_.keep_[word];
-            if (keep == ~0U || static_cast<std::uint32_t>(random_.next() >> 32) < keep) {
-                sentence_.push_back(word);
-                places_.push_back(at - 1);
-            }
+            // Written whether it is kept or not: a branch that is taken at random costs more.
+            const std::uint64_t random = random_.next();
+            sentence_[size] = word;
+            places_[size] = at;
+            windows_[size] = 1 + static_cast<std::uint32_t>((random & 0xFFFFFFFF) * widest >> 32);
+            size += static_cast<std::size_t>(static_cast<std::uint32_t>(random >> 32) <= keep[word]);
         }
+        ++at;
         if ((token & Corpus::kEndOfSentence) != 0) break;
     }
     sentence_end_ = at;
-    if (settings_.mode == Mode::kBatchSkipgram && !sentence_.empty()) draw_negatives(sentence_[0], next_negatives_);
+    size_ = size;
+    next_ = 0;
+    if (size > 0) draw_up(next_step_, 0);
 }
 
-void Worker::train_centre(std::size_t centre) {
+// As many words on either side as drawn from 1 to window_size: near words count more.
+std::size_t Worker::window_begin(std::size_t centre) const {
+    return centre - std::min<std::size_t>(centre, windows_[centre]);
+}
+
+std::size_t Worker::window_end(std::size_t centre) const { return std::min(centre + windows_[centre] + 1, size_); }
+
+void Worker::draw_up(Step& step, std::size_t centre) {
+    step.centre = centre;
+    step.centres = 1;
+    step.begin = window_begin(centre);
+    step.end = window_end(centre);
+    step.targets.clear();
     switch (settings_.mode) {
         case Mode::kBatchSkipgram:
-            return train_batches(centre);
-        case Mode::kSkipgram:
-            return train_skipgram(centre);
-        case Mode::kCbow:
-            return train_cbow(centre);
-    }
-}
-
-// The words around the centre, as many on either side as drawn from 1 to window_size: near words count more.
-void Worker::collect_contexts(std::size_t centre) {
-    const std::size_t window = 1 + random_.below(static_cast<std::uint32_t>(settings_.window_size));
-    const std::size_t first = centre - std::min(centre, window);
-    const std::size_t last = std::min(centre + window, sentence_.size() - 1);
-    contexts_.clear();
-    for (std::size_t i = first; i <= last; ++i) {
-        if (i != centre) contexts_.push_back(sentence_[i]);
-    }
-}
-
-void Worker::draw_negatives(std::uint32_t positive, std::vector<std::uint32_t>& drawn) {
-    drawn.clear();
-    for (int k = 0; k < settings_.negative_samples; ++k) {
-        for (int draw = 0; draw < kDraws; ++draw) {
-            const std::uint32_t word = trainer_.negatives_.draw(random_);
-            if (word == positive) continue;
-            drawn.push_back(word);
+            draw_up_batch(step);
             break;
-        }
+        case Mode::kSkipgram:
+            draw_up_skipgram(step);
+            break;
+        case Mode::kCbow:
+            draw_up_cbow(step);
+            break;
+    }
+    const std::size_t stride = trainer_.output_.stride();
+    for (const std::uint32_t word : step.targets) prefetch(trainer_.output_.row(word), stride);
+}
+
+// batch_size neighbouring windows, and negative samples that all of them share.
+void Worker::draw_up_batch(Step& step) {
+    const auto batch = static_cast<std::size_t>(settings_.batch_size);
+    step.centres = std::min({batch, trainer_.most_centres_, size_ - step.centre});
+    for (std::size_t centre = step.centre; centre < step.centre + step.centres; ++centre) {
+        step.begin = std::min(step.begin, window_begin(centre));
+        step.end = std::max(step.end, window_end(centre));
+        step.targets.push_back(sentence_[centre]);
+    }
+    const auto for_one = static_cast<std::size_t>(settings_.negative_samples);
+    const std::size_t negatives = shared_negatives(for_one, step.centres, step.end - step.begin);
+    for (std::size_t k = 0; k < in_blocks(negatives); ++k) step.targets.push_back(trainer_.negatives_.draw(random_));
+    const std::size_t after = step.centre + step.centres + static_cast<std::size_t>(settings_.window_size);
+    for (std::size_t i = step.end; i < std::min(after, size_); ++i) prefetch_input(sentence_[i]);
+}
+
+void Worker::draw_up_skipgram(Step& step) {
+    for (std::size_t i = step.begin; i < step.end; ++i) {
+        if (i != step.centre) draw_negatives(sentence_[i], step.targets);
+    }
+    prefetch_input(sentence_[step.centre]);
+}
+
+void Worker::draw_up_cbow(Step& step) {
+    draw_negatives(sentence_[step.centre], step.targets);
+    for (std::size_t i = step.begin; i < step.end; ++i) prefetch_input(sentence_[i]);
+}
+
+// The positive word, and negative samples for it.
+void Worker::draw_negatives(std::uint32_t positive, std::vector<std::uint32_t>& targets) {
+    targets.push_back(positive);
+    for (int k = 0; k < settings_.negative_samples; ++k) {
+        std::uint32_t word = trainer_.negatives_.draw(random_);
+        for (int draw = 1; word == positive && draw < kDraws; ++draw) word = trainer_.negatives_.draw(random_);
+        targets.push_back(word);
     }
 }
 
-void Worker::set_targets(std::uint32_t positive, const std::vector<std::uint32_t>& negatives) {
-    targets_.clear();
-    targets_.push_back(trainer_.output_.row(positive));
-    for (const std::uint32_t word : negatives) targets_.push_back(trainer_.output_.row(word));
+void Worker::prefetch_input(std::uint32_t word) const {
+    const std::size_t stride = trainer_.input_.stride();
+    if (trainer_.subwords_.empty()) return prefetch(trainer_.input_.row(word), stride);
+    for (const std::uint32_t* row = trainer_.subwords_.begin(word); row != trainer_.subwords_.end(word); ++row) {
+        prefetch(trainer_.input_.row(*row), stride);
+    }
 }
 
 void Worker::add_rows(std::uint32_t word) {
@@ -129,70 +193,142 @@ void Worker::add_rows(std::uint32_t word) {
     }
 }
 
-void Worker::step(float* const* inputs, std::size_t count) {
-    const bool finite = trainer_.kernel_.update(inputs, count, targets_.data(), targets_.size(),
-                                                trainer_.output_.stride(), learning_rate_, scratch_.row(0));
+// The target's row, or zeros where a block is filled up.
+float* Worker::target(const Step& step, std::size_t index) {
+    return index < step.targets.size() ? trainer_.output_.row(step.targets[index]) : vectors_.row(2);
+}
+
+void Worker::check(bool finite) {
     if (!finite) trainer_.diverged_.store(true, std::memory_order_relaxed);
 }
 
-// Inputs are the contexts, targets the centre and negative samples that all pairs of the window share (Ji et al. 2016,
-// "Parallelizing word2vec in shared and distributed memory"): vector products become matrix products.
-void Worker::train_batches(std::size_t centre) {
-    collect_contexts(centre);
-    negatives_.swap(next_negatives_);
-    if (centre + 1 < sentence_.size()) {
-        // The next window's rows travel to the cache while this one is worked on.
-        const std::size_t stride = trainer_.output_.stride();
-        draw_negatives(sentence_[centre + 1], next_negatives_);
-        for (const std::uint32_t word : next_negatives_) prefetch(trainer_.output_.row(word), stride);
-        prefetch(trainer_.output_.row(sentence_[centre + 1]), stride);
-        const std::size_t entering = centre + 1 + static_cast<std::size_t>(settings_.window_size);
-        if (entering < sentence_.size()) prefetch(trainer_.input_.row(sentence_[entering]), stride);
+void Worker::train(const Step& step) {
+    switch (settings_.mode) {
+        case Mode::kBatchSkipgram:
+            return train_batch(step);
+        case Mode::kSkipgram:
+            return train_skipgram(step);
+        case Mode::kCbow:
+            return train_cbow(step);
     }
-    set_targets(sentence_[centre], negatives_);
-    rows_.clear();
-    for (const std::uint32_t word : contexts_) rows_.push_back(trainer_.input_.row(word));
-    const auto batch = static_cast<std::size_t>(settings_.batch_size);
-    for (std::size_t i = 0; i < rows_.size(); i += batch) step(rows_.data() + i, std::min(batch, rows_.size() - i));
 }
 
-// The input is the centre word, each context a target with negative samples of its own.
-void Worker::train_skipgram(std::size_t centre) {
-    collect_contexts(centre);
+// Inputs are the words of all windows, targets the centres and the negative samples that the windows share (Ji et al.
+// 2016, "Parallelizing word2vec in shared and distributed memory"; Rengasamy et al. 2017, "Optimizing word2vec
+// performance on multicore systems", share among windows): vector products become matrix products.
+void Worker::train_batch(const Step& step) {
+    for (std::size_t begin = step.begin; begin < step.end; begin += kMostInputs) {
+        const std::size_t end = std::min(begin + kMostInputs, step.end);
+        rows_.clear();
+        for (std::size_t i = begin; i < end; ++i) rows_.push_back(trainer_.input_.row(sentence_[i]));
+        set_blocks(step, begin, end);
+        check(trainer_.kernel_.update(rows_.data(), rows_.size(), blocks_.data(), blocks_.size(),
+                                      trainer_.output_.stride(), weights_.row(0), scratch_.row(0)));
+    }
+}
+
+// A word counts once as an input for each centre whose window it is in. The shared negative samples stand for
+// negative_samples ones for each of these pairs, but not for those whose centre they hit.
+void Worker::set_blocks(const Step& step, std::size_t begin, std::size_t end) {
+    blocks_.clear();
+    pairs_.assign(end - begin, 0);
+    float* weights = weights_.row(0);
+    for (std::size_t k = 0; k < step.centres; k += kTargetBlock) weights = add_centres(step, k, begin, end, weights);
+
+    const std::size_t negatives = step.targets.size() - step.centres;
+    const float share =
+        learning_rate_ * static_cast<float>(settings_.negative_samples) / static_cast<float>(negatives);
+    for (std::size_t t = step.centres; t < step.targets.size(); t += kTargetBlock) {
+        blocks_.push_back(
+            {{target(step, t), target(step, t + 1), target(step, t + 2), target(step, t + 3)}, 0, end - begin});
+        for (std::size_t i = 0; i < pairs_.size(); ++i) {
+            std::fill_n(weights + i * kTargetBlock, kTargetBlock, -share * static_cast<float>(pairs_[i]));
+        }
+        for (std::size_t k = 0; k < kTargetBlock; ++k) {
+            const auto* const centres = step.targets.data();
+            const auto* hit = std::find(centres, centres + step.centres, centres[t + k]);
+            for (; hit != centres + step.centres; hit = std::find(hit + 1, centres + step.centres, centres[t + k])) {
+                const std::size_t centre = step.centre + static_cast<std::size_t>(hit - centres);
+                const std::size_t from = std::max(begin, window_begin(centre));
+                for (std::size_t i = from; i < std::min(end, window_end(centre)); ++i) {
+                    if (i != centre) weights[(i - begin) * kTargetBlock + k] += share;
+                }
+            }
+        }
+        weights += pairs_.size() * kTargetBlock;
+    }
+}
+
+// Up to four centres as targets of the words in their windows; returns the end of the weights.
+float* Worker::add_centres(const Step& step, std::size_t first, std::size_t begin, std::size_t end, float* weights) {
+    TargetBlock block = {};
+    block.begin = end;
+    block.end = begin;
+    std::int32_t windows[kTargetBlock] = {};
+    for (std::size_t k = 0; k < kTargetBlock; ++k) {
+        const bool filling = first + k >= step.centres;
+        block.targets[k] = filling ? vectors_.row(2) : target(step, first + k);
+        if (filling) continue;
+        const std::size_t centre = step.centre + first + k;
+        windows[k] = static_cast<std::int32_t>(windows_[centre]);
+        block.begin = std::min(block.begin, std::max(begin, window_begin(centre)));
+        block.end = std::max(block.end, std::min(end, window_end(centre)));
+    }
+    if (block.begin >= block.end) return weights;
+
+    for (std::size_t i = block.begin; i < block.end; ++i, weights += kTargetBlock) {
+        const auto distance = static_cast<std::int32_t>(i) - static_cast<std::int32_t>(step.centre + first);
+        std::int32_t pairs = 0;
+        for (std::int32_t k = 0; k < static_cast<std::int32_t>(kTargetBlock); ++k) {
+            const std::int32_t reach = distance < k ? k - distance : distance - k;
+            const bool pair = reach != 0 && reach <= windows[k];
+            weights[k] = pair ? learning_rate_ : 0.0f;
+            pairs += pair;
+        }
+        pairs_[i - begin] += pairs;
+    }
+    block.begin -= begin;
+    block.end -= begin;
+    blocks_.push_back(block);
+    return weights;
+}
+
+// The input is the centre word, each word of its window a target with negative samples of its own.
+void Worker::train_skipgram(const Step& step) {
+    if (step.targets.empty()) return;
     rows_.clear();
-    add_rows(sentence_[centre]);
+    add_rows(sentence_[step.centre]);
+    step_on_mean(step);
+}
+
+// The input is the mean of all rows of the window's words, the centre the target. Every row gets the whole step of the
+// mean, as in word2vec.c and fastText.
+void Worker::train_cbow(const Step& step) {
+    rows_.clear();
+    for (std::size_t i = step.begin; i < step.end; ++i) {
+        if (i != step.centre) add_rows(sentence_[i]);
+    }
+    if (!rows_.empty()) step_on_mean(step);
+}
+
+void Worker::step_on_mean(const Step& step) {
+    const Kernel& kernel = trainer_.kernel_;
+    const std::size_t stride = trainer_.output_.stride();
+    targets_.clear();
+    for (std::size_t t = 0; t < in_blocks(step.targets.size()); ++t) targets_.push_back(target(step, t));
+    float* const weights = weights_.row(0);
+    std::fill_n(weights, padded(step.targets.size()), 0.0f);
+    const std::size_t pattern = 1 + static_cast<std::size_t>(settings_.negative_samples);
+    for (std::size_t t = 0; t < step.targets.size(); ++t) weights[t] = -learning_rate_;
+    for (std::size_t t = 0; t < step.targets.size(); t += pattern) weights[t] = learning_rate_;
     float* input = rows_[0];
     if (rows_.size() > 1) {
-        // Each step adds the same to all rows of the word, and so to their mean: it is enough to step on the mean and
-        // to give the rows the sum of the window's steps at its end.
         input = vectors_.row(0);
-        trainer_.kernel_.mean(rows_.data(), rows_.size(), vectors_.stride(), input);
-        std::copy_n(input, vectors_.stride(), vectors_.row(1));
+        kernel.mean(rows_.data(), rows_.size(), stride, input);
+        std::copy_n(input, stride, vectors_.row(1));
     }
-    for (const std::uint32_t context : contexts_) {
-        draw_negatives(context, negatives_);
-        set_targets(context, negatives_);
-        step(&input, 1);
-    }
-    if (rows_.size() > 1) {
-        trainer_.kernel_.spread(rows_.data(), rows_.size(), vectors_.stride(), vectors_.row(1), vectors_.row(0));
-    }
-}
-
-// The input is the mean of all contexts' rows, the centre the target. Every row gets the whole step of the mean, as in
-// word2vec.c and fastText.
-void Worker::train_cbow(std::size_t centre) {
-    collect_contexts(centre);
-    if (contexts_.empty()) return;
-    rows_.clear();
-    for (const std::uint32_t context : contexts_) add_rows(context);
-    draw_negatives(sentence_[centre], negatives_);
-    set_targets(sentence_[centre], negatives_);
-    float* input = vectors_.row(0);
-    trainer_.kernel_.mean(rows_.data(), rows_.size(), vectors_.stride(), input);
-    std::copy_n(input, vectors_.stride(), vectors_.row(1));
-    step(&input, 1);
-    trainer_.kernel_.spread(rows_.data(), rows_.size(), vectors_.stride(), vectors_.row(1), vectors_.row(0));
+    check(kernel.update_one(input, targets_.data(), targets_.size(), stride, weights, scratch_.row(0)));
+    if (rows_.size() > 1) kernel.spread(rows_.data(), rows_.size(), stride, vectors_.row(1), vectors_.row(0));
 }
 
 }  // namespace blazingtext

@@ -22,17 +22,36 @@ public:
     void advance(std::size_t tokens);
 
 private:
-    void read_sentence();
-    void train_centre(std::size_t centre);
-    void train_batches(std::size_t centre);
-    void train_skipgram(std::size_t centre);
-    void train_cbow(std::size_t centre);
+    // Neighbouring words of the sentence that are trained as centres in one step, and the words that are their targets.
+    // It is drawn up one step early: its rows travel to the cache while the step before is worked on.
+    struct Step {
+        std::size_t centre = 0;
+        std::size_t centres = 0;
+        std::size_t begin = 0;  // of all words in the centres' windows
+        std::size_t end = 0;
+        std::vector<std::uint32_t> targets;
+    };
 
-    void collect_contexts(std::size_t centre);
-    void draw_negatives(std::uint32_t positive, std::vector<std::uint32_t>& drawn);
-    void set_targets(std::uint32_t positive, const std::vector<std::uint32_t>& negatives);
+    void read_sentence();
+    void draw_up(Step& step, std::size_t centre);
+    void draw_up_batch(Step& step);
+    void draw_up_skipgram(Step& step);
+    void draw_up_cbow(Step& step);
+    void train(const Step& step);
+    void train_batch(const Step& step);
+    void train_skipgram(const Step& step);
+    void train_cbow(const Step& step);
+
+    std::size_t window_begin(std::size_t centre) const;
+    std::size_t window_end(std::size_t centre) const;
+    void draw_negatives(std::uint32_t positive, std::vector<std::uint32_t>& targets);
+    float* add_centres(const Step& step, std::size_t first, std::size_t begin, std::size_t end, float* weights);
+    float* target(const Step& step, std::size_t index);
+    void set_blocks(const Step& step, std::size_t begin, std::size_t end);
+    void prefetch_input(std::uint32_t word) const;
     void add_rows(std::uint32_t word);
-    void step(float* const* inputs, std::size_t count);
+    void step_on_mean(const Step& step);
+    void check(bool finite);
     void count_progress();
 
     Trainer& trainer_;
@@ -43,19 +62,23 @@ private:
     std::size_t position_ = 0;  // tokens of the block before it are done
     std::size_t counted_ = 0;   // of them, those before it are in the trainer's words_done
 
-    // The words of a sentence that are trained, and their places in the corpus.
+    // The words of a sentence that are trained, their places in the corpus, and how far their windows reach.
     std::vector<std::uint32_t> sentence_;
     std::vector<std::size_t> places_;
+    std::vector<std::uint32_t> windows_;
+    std::size_t size_ = 0;
     std::size_t sentence_end_ = 0;
     std::size_t next_ = 0;  // centre
     float learning_rate_ = 0.0f;
 
-    std::vector<std::uint32_t> contexts_;
-    std::vector<std::uint32_t> negatives_;
-    std::vector<std::uint32_t> next_negatives_;
+    Step step_;
+    Step next_step_;
     std::vector<float*> rows_;
     std::vector<float*> targets_;
-    Matrix vectors_;  // the mean of input rows, and its value before the step
+    std::vector<TargetBlock> blocks_;
+    std::vector<std::int32_t> pairs_;
+    Matrix vectors_;  // the mean of input rows, its value before the step, and zeros
+    Matrix weights_;
     Matrix scratch_;
 };
 
