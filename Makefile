@@ -15,10 +15,10 @@ ALGORITHMS := $(patsubst containers/%/algorithm.toml,%,$(wildcard containers/*/a
 HOUSE_TESTS := tests containers/contract
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup setup-tests demo test test-fast test-slow test-containers check format lint types docs lock clean
+.PHONY: help setup setup-tests demo test test-fast test-slow test-containers check format lint types docs lock benchmark-word2vec clean
 
 help:  ## What can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 setup: .venv/.house node_modules/.package-lock.json  ## .venv with the kindling command, Node, the CDK and the algorithms' environments
 	@$(BIN)/python -m kindling.environments
@@ -78,6 +78,11 @@ test-containers: setup-tests  ## Build and run the images; needs a Docker engine
 
 docs: .venv/.house  ## Write the tables of docs/algorithms from the algorithms' descriptions
 	@$(BIN)/python -m kindling.reference
+
+benchmark-word2vec: setup-tests  ## Our word2vec beside gensim's and fastText's, into docs/performance.md; the machine must be quiet
+	@$(BIN)/python -m benchmarks.word2vec --table first
+	@$(BIN)/python -m benchmarks.word2vec --table second --rounds 1
+	@$(BIN)/python -m benchmarks.performance_page
 
 lock: .venv/.uv  ## Resolve every lock file again
 	@for file in requirements/kindling requirements/dev $(foreach a,$(ALGORITHMS),containers/$(a)/requirements containers/$(a)/requirements-test); do \

@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -26,6 +27,16 @@ from kindling.errors import UserError
 
 _LOOPBACK = "127.0.0.1"
 _PATIENCE_S = 10.0  # between asking a host to end and ending it
+
+
+@dataclass(frozen=True)
+class Host:
+    """A process of the algorithm that is ready to be started: the base directory in place of /opt/ml, and how."""
+
+    name: str
+    base: Path
+    command: list[str]
+    environment: Mapping[str, str]
 
 
 def train(
@@ -40,15 +51,10 @@ def train(
     _check_channels(algorithm, channels)
     model.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"kindling-{algorithm.name}-") as scratch:
-        names = [f"algo-{number}" for number in range(1, hosts + 1)]
-        bases = {name: Path(scratch) / name for name in names}
-        for name, base in bases.items():
-            _lay_out(base, channels, hyperparameters, names, name)
-        # Only the first host writes the model, so its folder is the user's own from the start.
-        Paths(bases[names[0]]).model.symlink_to(model.resolve(), target_is_directory=True)
-        code = _run([(name, *_command(algorithm, "train")) for name in names], _environments(bases, hosts))
+        job = training_hosts(algorithm, channels, hyperparameters, model, hosts, Path(scratch))
+        code = _run(job)
         if code != 0:
-            _say_reason(bases.values(), code)
+            _say_reason(job, code)
         return code
 
 
@@ -63,7 +69,30 @@ def serve(algorithm: Algorithm, model: Path, port: int) -> int:
     with tempfile.TemporaryDirectory(prefix=f"kindling-{algorithm.name}-") as scratch:
         (Path(scratch) / "model").symlink_to(model.resolve(), target_is_directory=True)
         environment = {**os.environ, "SAGEMAKER_BASE_DIR": scratch, "SAGEMAKER_BIND_TO_PORT": str(port)}
-        return _run([("serve", *_command(algorithm, "serve"))], {"serve": environment})
+        return _run([Host("serve", Path(scratch), _command(algorithm, "serve"), environment)])
+
+
+def training_hosts(
+    algorithm: Algorithm,
+    channels: Mapping[str, Path],
+    hyperparameters: Mapping[str, str],
+    model: Path,
+    hosts: int,
+    scratch: Path,
+) -> list[Host]:
+    """The hosts of a training job that will leave its model in the folder `model`, laid out below the folder `scratch`.
+
+    Raises:
+        EnvironmentNotMadeError: the algorithm's environment has not been made.
+    """
+    names = [f"algo-{number}" for number in range(1, hosts + 1)]
+    bases = {name: scratch / name for name in names}
+    for name, base in bases.items():
+        _lay_out(base, channels, hyperparameters, names, name)
+    # Only the first host writes the model, so its folder is the user's own from the start.
+    Paths(bases[names[0]]).model.symlink_to(model.resolve(), target_is_directory=True)
+    command, environments = _command(algorithm, "train"), _environments(bases, hosts)
+    return [Host(name, base, command, environments[name]) for name, base in bases.items()]
 
 
 def _command(algorithm: Algorithm, what: str) -> list[str]:
@@ -124,17 +153,17 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _run(commands: Sequence[tuple[str, ...]], environments: Mapping[str, Mapping[str, str]]) -> int:
+def _run(hosts: Sequence[Host]) -> int:
     """Runs one process a host until all have ended; returns the first exit code that is not 0.
 
     SIGINT and SIGTERM are passed on, so that a host saves what it has. The lines of several hosts carry their names.
     """
-    several = len(commands) > 1
+    several = len(hosts) > 1
     with ExitStack() as stack:
         processes = {
-            name: subprocess.Popen(
-                command,
-                env=dict(environments[name]),
+            host.name: subprocess.Popen(
+                host.command,
+                env=dict(host.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if several else None,
                 stderr=subprocess.STDOUT if several else None,
@@ -142,7 +171,7 @@ def _run(commands: Sequence[tuple[str, ...]], environments: Mapping[str, Mapping
                 errors="replace",
                 start_new_session=True,
             )
-            for name, *command in commands
+            for host in hosts
         }
         stack.callback(_end, list(processes.values()))
         stack.enter_context(_signals_passed_on(list(processes.values())))
@@ -188,8 +217,10 @@ def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
             process.wait()
 
 
-def _say_reason(bases: Iterable[Path], code: int) -> None:
+def _say_reason(hosts: Iterable[Host], code: int) -> None:
     """Says what the first failure file says: the hosts' own words come before what they say of each other."""
-    reasons = [path.read_text(encoding="utf-8").strip() for base in bases if (path := Paths(base).failure).exists()]
+    reasons = [
+        path.read_text(encoding="utf-8").strip() for host in hosts if (path := Paths(host.base).failure).exists()
+    ]
     reasons.sort(key=lambda reason: not reason.startswith("ClientError"))
     print(reasons[0] if reasons else f"training ended with exit code {code} and gave no reason.", file=sys.stderr)

@@ -27,9 +27,9 @@ def tables(algorithm: Algorithm) -> str:
     metrics = [[f"`{m.name}`", m.goal, f"`{m.regex}`", m.doc] for m in algorithm.metrics]
     return "\n\n".join(
         [
-            _table(["channel", "required", "content types", "distribution", "what it holds"], channels),
-            _table(["hyperparameter", "must be", "default", "to tune", "what it does"], hyperparameters),
-            _table(["metric", "goal", "log line", "what it is"], metrics),
+            markdown_table(["channel", "required", "content types", "distribution", "what it holds"], channels),
+            markdown_table(["hyperparameter", "must be", "default", "to tune", "what it does"], hyperparameters),
+            markdown_table(["metric", "goal", "log line", "what it is"], metrics),
         ]
     )
 
@@ -58,7 +58,8 @@ def _tuning_range(hyperparameter: Hyperparameter) -> str:
     return f"{low:g} to {high:g}" if isinstance(low, float) else ", ".join(map(str, hyperparameter.tunable))
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown; a bar in a cell is escaped."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
