@@ -25,6 +25,15 @@ JOB: dict[str, Any] = {
     "threads": 1,
 }
 
+WAYS: list[dict[str, Any]] = [
+    {"mode": "batch_skipgram"},
+    {"mode": "batch_skipgram", "batch_size": 3, "negative_samples": 15},
+    {"mode": "skipgram"},
+    {"mode": "cbow"},
+    {"mode": "skipgram", "subwords": True},
+    {"mode": "cbow", "subwords": True},
+]
+
 FRUIT = ["apple", "pear", "plum", "cherry", "grape"]
 TOOLS = ["hammer", "saw", "chisel", "plane", "drill"]
 

@@ -8,16 +8,19 @@ import pytest
 
 from blazingtext._engine import Trainer, usable_instructions
 
-from .engine_jobs import FRUIT, JOB, TOOLS, corpus_of, random_words, similarities, trained, two_groups, vectors
+from .engine_jobs import (
+    FRUIT,
+    JOB,
+    TOOLS,
+    WAYS,
+    corpus_of,
+    random_words,
+    similarities,
+    trained,
+    two_groups,
+    vectors,
+)
 
-WAYS: list[dict[str, Any]] = [
-    {"mode": "batch_skipgram"},
-    {"mode": "batch_skipgram", "batch_size": 3, "negative_samples": 15},
-    {"mode": "skipgram"},
-    {"mode": "cbow"},
-    {"mode": "skipgram", "subwords": True},
-    {"mode": "cbow", "subwords": True},
-]
 each_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join(map(str, way.values())))
 
 

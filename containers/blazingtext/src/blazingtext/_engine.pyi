@@ -77,6 +77,27 @@ class Trainer:
             FloatingPointError: the learning rate is so high that the vectors grow beyond all bounds.
         """
 
+    def pause(self) -> NDArray[np.uint64]:
+        """Trains on to the end of each thread's sentence, and tells where they are: what `resume` takes.
+
+        With one thread, a trainer that is given these matrices and resumes from here gives the vectors, to the bit,
+        that this one would have given.
+
+        Returns:
+            shape (1 + 3 n,), for the engine alone to read.
+        Raises:
+            FloatingPointError: as in `train`.
+        """
+
+    def resume(self, paused: NDArray[np.uint64]) -> None:
+        """Goes on where a trainer of the same corpus and settings, but for `threads`, was paused.
+
+        The matrices are not part of it: they are to be written through `input` and `output`.
+
+        Raises:
+            ValueError: `paused` cannot come from such a trainer.
+        """
+
     @property
     def total_words(self) -> int:
         """Tokens of this rank's part x epochs."""

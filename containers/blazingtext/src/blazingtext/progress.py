@@ -1,8 +1,39 @@
-"""BlazingText's progress lines, and the throughput that the `train:throughput` metric reads."""
+"""BlazingText's progress lines, the throughput that the `train:throughput` metric reads, and the steps between them."""
 
 from __future__ import annotations
 
 import time
+
+from blazingtext._engine import Trainer
+
+
+class Pace:
+    """Trains in steps: short enough that a request to stop is heard in time, and so many that progress can be told.
+
+    Args:
+        trainer: of a job of one host; hosts that synchronise stop anyway.
+    """
+
+    STEPS = 100
+    FIRST_WORDS = 10_000
+    LONGEST_S = 2.0
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._most = max(1, trainer.total_words // self.STEPS)
+        self._words = min(self._most, self.FIRST_WORDS)
+
+    def train(self) -> int:
+        """One step; how many words it trained, 0 at the end.
+
+        Raises:
+            FloatingPointError: as in `Trainer.train`.
+        """
+        began = time.perf_counter()
+        trained = self._trainer.train(self._words)
+        seconds = max(time.perf_counter() - began, 1e-6)
+        self._words = max(1, min(self._most, int(trained / seconds * self.LONGEST_S)))
+        return trained
 
 
 class Progress:
@@ -12,17 +43,18 @@ class Progress:
 
     Args:
         total_words: raw tokens of the corpus x epochs.
+        words_before: those of them that were trained before this process went on from a checkpoint.
         fenced: whether lines stand between #####, as they do on one host.
     """
 
     STEP = 0.05
 
-    def __init__(self, *, total_words: int, fenced: bool) -> None:
-        self._total_words, self._fenced = total_words, fenced
+    def __init__(self, *, total_words: int, words_before: int, fenced: bool) -> None:
+        self._total_words, self._words_before, self._fenced = total_words, words_before, fenced
         self._started = time.perf_counter()
         self._seconds = 0.0
-        self._words = 0
-        self._next = self.STEP
+        self._words = words_before
+        self._next = (words_before / max(1, total_words) // self.STEP + 1) * self.STEP
 
     def tell(self, words: int, alpha: float, *, finished: bool) -> None:
         """Note that `words` are done on all hosts, and print a line when it is time for one."""
@@ -36,11 +68,13 @@ class Progress:
 
     @property
     def million_words_per_second(self) -> float:
-        """Throughput since the start, all hosts together."""
-        return self._words / 1e6 / self._seconds if self._seconds else 0.0
+        """Throughput since this process began to train, all hosts together."""
+        return (self._words - self._words_before) / 1e6 / self._seconds if self._seconds else 0.0
 
     def summarise(self) -> None:
-        """Print what the whole training took."""
+        """Print what the training took; a job that found nothing left to train has no throughput."""
         print("\nTraining finished!")
+        if self._words == self._words_before:
+            return
         print(f"Average throughput in Million words/sec: {self.million_words_per_second:.2f}")
         print(f"Total training time in seconds: {self._seconds:.2f}")

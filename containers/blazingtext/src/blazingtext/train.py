@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -11,18 +13,17 @@ from pydantic import BaseModel, ConfigDict
 
 from blazingtext import fasttext_format
 from blazingtext._engine import Corpus, Trainer, write_text_vectors
+from blazingtext.checkpointing import TrainerCheckpoints
 from blazingtext.distributed import Averaging
 from blazingtext.evaluation import evaluate
 from blazingtext.machine import cpu_sockets, identify_gpus
-from blazingtext.progress import Progress
+from blazingtext.progress import Pace, Progress
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
 from contract.rendezvous import Hosts, rendezvous
 from contract.training import run_training
 
 logger = logging.getLogger(__name__)
-
-_STEPS = 100  # calls of the engine in one job on one host: how often it listens for a stop and can tell its progress
 
 
 class Word2Vec(BaseModel):
@@ -166,37 +167,63 @@ def make_trainer(corpus: Corpus, environment: TrainingEnvironment, settings: Wor
 def fit(trainer: Trainer, corpus: Corpus, hosts: Hosts, environment: TrainingEnvironment, settings: Word2Vec) -> bool:
     """Train to the end, or until the job is asked to stop; whether there is anything worth keeping.
 
+    A job with checkpoints goes on from the newest, and writes more as it goes and when it ends.
+
     Raises:
-        ClientError: the vectors grew beyond all bounds.
+        ClientError: the vectors grew beyond all bounds, or the checkpoint is another job's.
     """
+    checkpoints = TrainerCheckpoints(environment, hosts, trainer, corpus)
     averaging = Averaging(hosts, trainer, corpus)
-    progress = Progress(total_words=corpus.tokens_read * settings.epochs, fenced=hosts.size == 1)
-    words, unfinished, stopping = 0, True, False
+    words: int
+    words = words_before = sum(hosts.exchange(trainer.words_done))
+    progress = Progress(
+        total_words=corpus.tokens_read * settings.epochs, words_before=words_before, fenced=hosts.size == 1
+    )
+    pace = Pace(trainer)
+    unfinished, stopping = True, False
     while not stopping:
-        try:
-            trained = trainer.train(averaging.interval or max(1, trainer.total_words // _STEPS))
-        except FloatingPointError:
-            raise ClientError(
-                f"learning_rate={settings.learning_rate:g} is too high for this corpus: the vectors grew beyond all"
-                " bounds; lower it."
-            ) from None
+        with divergence_named(settings):
+            trained = trainer.train(averaging.interval) if averaging.interval else pace.train()
         reports = hosts.exchange(
             [
                 trainer.words_done,
                 trained > 0 and trainer.words_done < trainer.total_words,
                 environment.stopping.is_set(),
+                checkpoints.due,
             ]
         )
         words = sum(report[0] for report in reports)
         unfinished = any(report[1] for report in reports)
         stopping = not unfinished or any(report[2] for report in reports)
-        averaging.synchronise(trained, everything=stopping)
+        saving = checkpoints.written and words > words_before and (stopping or any(report[3] for report in reports))
+        if saving:
+            with divergence_named(settings):
+                trained += checkpoints.pause()
+        averaging.synchronise(trained, everything=stopping or saving)
+        if saving:
+            checkpoints.save()
         progress.tell(words, trainer.alpha, finished=not unfinished)
     if unfinished:
         logger.warning("The job was asked to stop; keeping what was trained so far.")
     else:
         progress.summarise()
     return words > 0
+
+
+@contextmanager
+def divergence_named(settings: Word2Vec) -> Iterator[None]:
+    """Name the hyperparameter by which the engine's vectors grew beyond all bounds.
+
+    Raises:
+        ClientError: they did.
+    """
+    try:
+        yield
+    except FloatingPointError:
+        raise ClientError(
+            f"learning_rate={settings.learning_rate:g} is too high for this corpus: the vectors grew beyond all"
+            " bounds; lower it."
+        ) from None
 
 
 def write_model(trainer: Trainer, corpus: Corpus, folder: Path, settings: Word2Vec) -> None:

@@ -29,13 +29,15 @@ namespace blazingtext {
 namespace {
 
 using FloatMatrix = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
+using UnsignedNumbers = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using AnyFloatMatrix = nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>;
 
 // An array that owns its memory.
-FloatMatrix owned(std::unique_ptr<float[]> data, std::size_t rows, std::size_t columns) {
-    float* const values = data.release();
-    nb::capsule owner(values, [](void* memory) noexcept { delete[] static_cast<float*>(memory); });
-    return FloatMatrix(values, {rows, columns}, owner);
+template <typename Number, typename... Sizes>
+auto owned(std::unique_ptr<Number[]> data, Sizes... sizes) {
+    Number* const values = data.release();
+    nb::capsule owner(values, [](void* memory) noexcept { delete[] static_cast<Number*>(memory); });
+    return nb::ndarray<nb::numpy, Number, nb::ndim<sizeof...(Sizes)>>(values, {sizes...}, owner);
 }
 
 FloatMatrix view(nb::handle owner, Matrix& matrix) {
@@ -69,6 +71,21 @@ FloatMatrix word_vectors(const Trainer& trainer, std::size_t words, std::size_t 
         trainer.word_vectors(vectors.get());
     }
     return owned(std::move(vectors), words, dim);
+}
+
+auto pause(Trainer& trainer) {
+    std::vector<std::uint64_t> numbers;
+    {
+        const nb::gil_scoped_release released;
+        numbers = trainer.pause();
+    }
+    std::unique_ptr<std::uint64_t[]> copy(new std::uint64_t[numbers.size()]);
+    std::copy(numbers.begin(), numbers.end(), copy.get());
+    return owned(std::move(copy), numbers.size());
+}
+
+void resume(Trainer& trainer, UnsignedNumbers paused) {
+    trainer.resume(std::vector<std::uint64_t>(paused.data(), paused.data() + paused.size()));
 }
 
 std::string_view text_of(nb::handle object) {
@@ -193,6 +210,8 @@ void bind_trainer(nb::module_& module) {
             "buckets"_a, "seed"_a, "threads"_a, "rank"_a = 0, "ranks"_a = 1, "instructions"_a = "",
             nb::keep_alive<1, 2>())
         .def("train", &Trainer::train, "words"_a, nb::call_guard<nb::gil_scoped_release>())
+        .def("pause", &pause)
+        .def("resume", &resume, "paused"_a)
         .def_prop_ro("total_words", &Trainer::total_words)
         .def_prop_ro("words_done", &Trainer::words_done)
         .def_prop_ro("progress", &Trainer::progress)

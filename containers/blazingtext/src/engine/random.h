@@ -28,6 +28,9 @@ public:
     // [-1, 1)
     float symmetric() { return static_cast<float>(static_cast<std::int32_t>(next() >> 32)) * 0x1p-31f; }
 
+    // Random(state()) goes on where this one is.
+    std::uint64_t state() const { return state_; }
+
 private:
     std::uint64_t state_;
 };

@@ -19,6 +19,8 @@ constexpr double kLowestRate = 1e-4;
 // The stream of random numbers for the input matrix; training threads count from 0.
 constexpr std::uint64_t kInitialStream = ~0ULL;
 
+constexpr char kNotPaused[] = "this is not where a trainer of the same corpus and settings was paused.";
+
 const Settings& checked(const Corpus& corpus, const Settings& settings) {
     if (corpus.vocabulary().size() == 0) {
         throw std::invalid_argument("the corpus holds no word that is frequent enough to be trained.");
@@ -83,21 +85,34 @@ float Trainer::learning_rate() const {
     return static_cast<float>(settings_.learning_rate * std::max(1.0 - progress(), kLowestRate));
 }
 
-bool Trainer::take_block(Block& block) {
+bool Trainer::take_block(Worker& worker) {
+    if (next_left_behind_ < left_behind_.size()) {
+        const std::size_t index = next_left_behind_++;
+        if (index < left_behind_.size()) {
+            worker.resume(left_behind_[index]);
+            return true;
+        }
+    }
     if (blocks_per_epoch_ == 0) return false;
     const std::int64_t index = next_block_++;
     if (index / blocks_per_epoch_ >= settings_.epochs) return false;
-    block.begin = begin_ + static_cast<std::size_t>(index % blocks_per_epoch_) * kBlock;
-    block.end = std::min(block.begin + kBlock, end_);
+    const std::size_t begin = begin_ + static_cast<std::size_t>(index % blocks_per_epoch_) * kBlock;
+    worker.begin({begin, std::min(begin + kBlock, end_)});
     return true;
+}
+
+// The tokens of the blocks that are handed out before this one, epochs counted one after the other.
+std::int64_t Trainer::tokens_before(std::int64_t block) const {
+    if (blocks_per_epoch_ == 0) return 0;
+    const auto per_epoch = static_cast<std::int64_t>(end_ - begin_);
+    const std::int64_t within = block % blocks_per_epoch_ * static_cast<std::int64_t>(kBlock);
+    return block / blocks_per_epoch_ * per_epoch + within;
 }
 
 void Trainer::train_with(Worker& worker, std::atomic<std::int64_t>& budget) {
     while (!diverged_.load(std::memory_order_relaxed) && budget.load(std::memory_order_relaxed) > 0) {
         if (worker.left() == 0) {
-            Block block;
-            if (!take_block(block)) return;
-            worker.begin(block);
+            if (!take_block(worker)) return;
         }
         const std::int64_t wanted = std::min(kPortion, static_cast<std::int64_t>(worker.left()));
         const std::int64_t got = std::min(wanted, budget.fetch_sub(wanted));
@@ -106,13 +121,58 @@ void Trainer::train_with(Worker& worker, std::atomic<std::int64_t>& budget) {
     }
 }
 
+void Trainer::throw_if_diverged() const {
+    if (diverged_) throw std::domain_error("the vectors have grown beyond all bounds; lower learning_rate.");
+}
+
 std::int64_t Trainer::train(std::int64_t words) {
     const std::lock_guard<std::mutex> lock(training_);
     const std::int64_t before = words_done();
     std::atomic<std::int64_t> budget{words};
     in_parallel(settings_.threads, [&](int thread) { train_with(*workers_[static_cast<std::size_t>(thread)], budget); });
-    if (diverged_) throw std::domain_error("the vectors have grown beyond all bounds; lower learning_rate.");
+    throw_if_diverged();
     return words_done() - before;
+}
+
+std::vector<std::uint64_t> Trainer::pause() {
+    const std::lock_guard<std::mutex> lock(training_);
+    in_parallel(settings_.threads, [&](int thread) { workers_[static_cast<std::size_t>(thread)]->finish_sentence(); });
+    throw_if_diverged();
+
+    std::vector<Place> places;
+    for (const auto& worker : workers_) places.push_back(worker->place());
+    for (std::size_t i = next_left_behind_; i < left_behind_.size(); ++i) places.push_back(left_behind_[i]);
+    // Threads that found nothing left have counted on.
+    const std::int64_t blocks = blocks_per_epoch_ * settings_.epochs;
+    std::vector<std::uint64_t> paused{static_cast<std::uint64_t>(std::min<std::int64_t>(next_block_, blocks))};
+    for (const Place& place : places) {
+        paused.insert(paused.end(), {place.rest.begin, place.rest.end, place.random});
+    }
+    return paused;
+}
+
+void Trainer::resume(const std::vector<std::uint64_t>& paused) {
+    const std::lock_guard<std::mutex> lock(training_);
+    const auto blocks = static_cast<std::uint64_t>(blocks_per_epoch_ * settings_.epochs);
+    if (paused.size() % 3 != 1 || paused[0] > blocks) throw std::invalid_argument(kNotPaused);
+    std::vector<Place> places;
+    for (std::size_t i = 1; i < paused.size(); i += 3) {
+        places.push_back({{paused[i], paused[i + 1]}, paused[i + 2]});
+        check(places.back());
+    }
+    next_block_ = static_cast<std::int64_t>(paused[0]);
+    words_done_ = tokens_before(next_block_);
+    for (const Place& place : places) words_done_ -= static_cast<std::int64_t>(place.rest.end - place.rest.begin);
+    const std::size_t taken = std::min(places.size(), workers_.size());
+    for (std::size_t i = 0; i < taken; ++i) workers_[i]->resume(places[i]);
+    left_behind_.assign(places.begin() + static_cast<std::ptrdiff_t>(taken), places.end());
+    next_left_behind_ = 0;
+}
+
+void Trainer::check(const Place& place) const {
+    const bool idle = place.rest.begin == place.rest.end;
+    const bool ours = begin_ <= place.rest.begin && place.rest.begin <= place.rest.end && place.rest.end <= end_;
+    if (!idle && !ours) throw std::invalid_argument(kNotPaused);
 }
 
 void Trainer::word_vectors(float* to) const {

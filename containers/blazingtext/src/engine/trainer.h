@@ -32,6 +32,14 @@ public:
     // Throws std::domain_error when the vectors have grown beyond all bounds.
     std::int64_t train(std::int64_t words);
 
+    // Trains on to the end of each thread's sentence, where little has to be told to go on later: the numbers that
+    // resume() takes. Throws as train() does.
+    std::vector<std::uint64_t> pause();
+
+    // Goes on where another trainer with the same corpus and settings was paused, but for the matrices, which are the
+    // caller's to restore. The other may have had more threads or fewer. Throws std::invalid_argument.
+    void resume(const std::vector<std::uint64_t>& paused);
+
     std::int64_t total_words() const { return total_words_; }
     std::int64_t words_done() const { return words_done_.load(std::memory_order_relaxed); }
     double progress() const;
@@ -55,8 +63,17 @@ private:
         std::size_t end;
     };
 
-    bool take_block(Block& block);
+    // Where a thread is between two sentences: what is left of its block, and its random numbers.
+    struct Place {
+        Block rest;
+        std::uint64_t random;
+    };
+
+    bool take_block(Worker& worker);
+    std::int64_t tokens_before(std::int64_t block) const;
+    void check(const Place& place) const;
     void initialise();
+    void throw_if_diverged() const;
     void train_with(Worker& worker, std::atomic<std::int64_t>& budget);
 
     const Corpus& corpus_;
@@ -76,6 +93,9 @@ private:
     const std::size_t most_centres_;
     std::int64_t blocks_per_epoch_;
     std::atomic<std::int64_t> next_block_{0};
+    // Of a paused trainer with more threads than this one: taken before new blocks.
+    std::vector<Place> left_behind_;
+    std::atomic<std::size_t> next_left_behind_{0};
     std::atomic<std::int64_t> words_done_{0};
     std::atomic<bool> diverged_{false};
     std::mutex training_;

@@ -59,6 +59,11 @@ void Worker::begin(const Trainer::Block& block) {
     size_ = next_ = 0;
 }
 
+void Worker::resume(const Trainer::Place& place) {
+    begin(place.rest);
+    random_ = Random(place.random);
+}
+
 void Worker::advance(std::size_t tokens) {
     const std::size_t limit = position_ + tokens;
     while (position_ < limit) {

@@ -21,6 +21,12 @@ public:
     // Trains the next `tokens` tokens of the block, at most left(); may stop and go on in the middle of a sentence.
     void advance(std::size_t tokens);
 
+    // Between two sentences, and only there, this is all that training depends on.
+    Trainer::Place place() const { return {{position_, block_.end}, random_.state()}; }
+    void resume(const Trainer::Place& place);
+    // Trains the rest of the sentence.
+    void finish_sentence() { advance(sentence_end_ - position_); }
+
 private:
     // Neighbouring words of the sentence that are trained as centres in one step, and the words that are their targets.
     // It is drawn up one step early: its rows travel to the cache while the step before is worked on.
