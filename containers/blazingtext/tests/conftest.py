@@ -8,7 +8,7 @@ import random
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,9 +80,13 @@ class Jobs:
         *,
         hosts: int = 1,
         corpora: dict[int, bytes] | None = None,
+        checkpoints: Sequence[Path] = (),
         environ: dict[str, str] | None = None,
     ) -> list[Host]:
-        """Start a job of SMALL with the given hyperparameters; `corpora` replaces the corpus of some ranks."""
+        """Start a job of SMALL with the given hyperparameters.
+
+        `corpora` replaces the corpus of some ranks; `checkpoints` are the ranks' checkpoint folders.
+        """
         names = [f"algo-{number + 1}" for number in range(hosts)]
         rendezvous = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())} if hosts > 1 else {}
         job = []
@@ -90,6 +94,9 @@ class Jobs:
             base = self.folder / f"job-{len(self.started)}" / name
             content = (corpora or {}).get(rank, corpus)
             write_input(base, content, {**SMALL, **(hyperparameters or {})}, names, name)
+            if checkpoints:
+                checkpoints[rank].mkdir(parents=True, exist_ok=True)
+                (base / "checkpoints").symlink_to(checkpoints[rank], target_is_directory=True)
             variables = {"SAGEMAKER_BASE_DIR": str(base), **rendezvous, **(environ or {})}
             host = Host(name, base, run("train", variables))
             job.append(host)

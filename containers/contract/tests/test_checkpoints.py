@@ -261,7 +261,7 @@ def test_a_checkpoint_of_another_job_is_refused_by_what_differs(
 def test_the_next_is_due_after_the_interval_and_later_when_writing_takes_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, writing = 1000.0, 0.5
+    now, flushing = 1000.0, 0.5
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
     files = opened(tmp_path)
     files.newest()
@@ -273,11 +273,12 @@ def test_the_next_is_due_after_the_interval_and_later_when_writing_takes_long(
 
     def slow(descriptor: int) -> None:
         nonlocal now
-        now += writing
+        now += flushing
         fsync(descriptor)
 
     monkeypatch.setattr(checkpoints.os, "fsync", slow)
-    for writing, pause in [(0.5, 60), (5.0, 500)]:  # two calls of fsync each
+    for seconds, pause in [(0.5, 60), (5.0, 500)]:  # two calls of fsync each
+        flushing = seconds
         files.write({}, ARRAYS)
         now += pause - 0.1
         assert not files.due
