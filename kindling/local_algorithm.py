@@ -40,18 +40,29 @@ class Host:
 
 
 def train(
-    algorithm: Algorithm, channels: Mapping[str, Path], hyperparameters: Mapping[str, str], model: Path, hosts: int
+    algorithm: Algorithm,
+    channels: Mapping[str, Path],
+    hyperparameters: Mapping[str, str],
+    model: Path,
+    hosts: int,
+    checkpoints: Path | None = None,
 ) -> int:
     """Trains into the folder `model`; returns the exit code, after the reason of a failure was said on stderr.
 
+    Args:
+        checkpoints: where the hosts keep their checkpoints and go on from those they find; None for none.
     Raises:
         UserError, InvalidJobError: what was asked for cannot be meant.
     """
     algorithm.parse_hyperparameters(hyperparameters, hosts)
     _check_channels(algorithm, channels)
-    model.mkdir(parents=True, exist_ok=True)
+    for folder in (model, *([checkpoints] if checkpoints else [])):
+        folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"kindling-{algorithm.name}-") as scratch:
         job = training_hosts(algorithm, channels, hyperparameters, model, hosts, Path(scratch))
+        if checkpoints:
+            for host in job:
+                Paths(host.base).checkpoints.symlink_to(checkpoints.resolve(), target_is_directory=True)
         code = _run(job)
         if code != 0:
             _say_reason(job, code)

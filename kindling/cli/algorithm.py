@@ -56,13 +56,19 @@ def _group(algorithm: Algorithm) -> typer.Typer:
         channel: ChannelOption = None,
         set_: SetOption = None,
         hosts: Annotated[int, typer.Option(min=1, help="Processes that train together, one for each host.")] = 1,
+        checkpoint_dir: Annotated[
+            Path | None,
+            typer.Option(metavar="DIR", help="Keeps checkpoints there, and goes on from the newest that it finds."),
+        ] = None,
     ) -> None:
         """Train on local files."""
         from kindling import local_algorithm
 
         channels = {name: Path(path).expanduser() for name, path in pairs(channel or [], "--channel").items()}
+        hyperparameters = pairs(set_ or [], "--set")
+        checkpoints = checkpoint_dir.expanduser() if checkpoint_dir else None
         raise typer.Exit(
-            local_algorithm.train(algorithm, channels, pairs(set_ or [], "--set"), model_dir.expanduser(), hosts)
+            local_algorithm.train(algorithm, channels, hyperparameters, model_dir.expanduser(), hosts, checkpoints)
         )
 
     @group.command("serve")

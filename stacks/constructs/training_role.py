@@ -52,6 +52,7 @@ class TrainingRole(Construct):
             {
                 objects_wildcard(props.buckets.data, objects): "The algorithm's own part of the data.",
                 objects_wildcard(props.buckets.models, objects): "The algorithm's own part of the models.",
+                objects_wildcard(props.buckets.models, self._checkpoints): "The algorithm's own checkpoints.",
                 wildcard(self, self._log_streams): "SageMaker makes one stream for each host of a job.",
                 "AwsSolutions-IAM5[Resource::*]": (
                     "ecr:GetAuthorizationToken and cloudwatch:PutMetricData know no resource; "
@@ -59,6 +60,10 @@ class TrainingRole(Construct):
                 ),
             },
         )
+
+    @property
+    def _checkpoints(self) -> str:
+        return f"{self._props.algorithm}/checkpoints/*"
 
     def _data(self) -> list[iam.PolicyStatement]:
         data, algorithm = self._props.buckets.data, self._props.algorithm
@@ -87,6 +92,12 @@ class TrainingRole(Construct):
                 sid="WriteModels",
                 actions=["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
                 resources=[models.arn_for_objects(f"{algorithm}/*")],
+            ),
+            # What the job removes from its folder of checkpoints, the service removes there too.
+            iam.PolicyStatement(
+                sid="RemoveCheckpoints",
+                actions=["s3:DeleteObject"],
+                resources=[models.arn_for_objects(self._checkpoints)],
             ),
             iam.PolicyStatement(
                 sid="FindCheckpoints",

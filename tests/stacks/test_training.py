@@ -91,10 +91,10 @@ def test_a_training_role_reads_and_writes_its_own_algorithms_part(assembly: Asse
             for action in ([found["Action"]] if isinstance(found["Action"], str) else found["Action"])
         )
     ]
-    assert len(objects) == 4
+    assert len(objects) == 5
     for found in objects:
         limited = json.dumps(found["Resource"]) + json.dumps(found.get("Condition", ""))
-        assert "blazingtext/*" in limited
+        assert ("blazingtext/checkpoints/*" if found["Sid"] == "RemoveCheckpoints" else "blazingtext/*") in limited
 
 
 def test_metrics_may_be_written_to_sagemakers_namespace_only(assembly: Assembly) -> None:

@@ -19,6 +19,10 @@ read = lambda name: json.loads((base / "input" / "config" / f"{name}.json").read
 hyperparameters, resources = read("hyperparameters"), read("resourceconfig")
 files = sorted(path.name for path in (base / "input" / "data" / "train").iterdir())
 print("trained on", resources["current_host"])
+checkpoints = base / "checkpoints"
+if checkpoints.is_dir():
+    print("found", *sorted(path.name for path in checkpoints.iterdir()))
+    (checkpoints / f"of-{resources['current_host']}").touch()
 if hyperparameters["epochs"] == "7" and resources["current_host"] == "algo-2":
     (base / "output" / "failure").write_text("ClientError: seven is too many.")
     sys.exit(3)
@@ -58,6 +62,24 @@ def test_several_hosts_meet_on_the_loopback_device_and_their_lines_bear_their_na
         "algo-1 | trained on algo-1",
         "algo-2 | trained on algo-2",
     ]
+
+
+def test_checkpoints_are_kept_where_they_were_asked_to_and_found_there(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given, channels = {"mode": "cbow"}, {"train": tmp_path / "corpus.txt"}
+    for found in ("", "of-algo-1"):
+        code = local_algorithm.train(
+            algorithms()["blazingtext"],
+            channels,
+            {**given, "epochs": "1"},
+            tmp_path / "model",
+            1,
+            tmp_path / "new" / "checkpoints",
+        )
+        assert code == 0
+        assert capfd.readouterr().out.splitlines()[1].split()[1:] == found.split()
+    assert [path.name for path in (tmp_path / "new" / "checkpoints").iterdir()] == ["of-algo-1"]
 
 
 def test_a_hosts_failure_is_the_exit_code_and_its_reason_is_said(

@@ -130,6 +130,23 @@ def test_the_two_newest_are_kept_and_numbers_go_on(tmp_path: Path) -> None:
     assert newest_step(tmp_path) == 4
 
 
+def test_a_file_that_the_service_is_uploading_is_removed_only_afterwards(tmp_path: Path) -> None:
+    files = opened(tmp_path)
+    files.newest()
+    assert files.write({"step": 0}, ARRAYS)
+    (tmp_path / "checkpoint-00000000-rank-0.ckpt.sagemaker-uploading").touch()
+    for step in (1, 2, 3):
+        assert files.write({"step": step}, ARRAYS)
+    kept = {f"checkpoint-0000000{number}-rank-0.ckpt" for number in (0, 2, 3)}
+    assert {path.name for path in tmp_path.glob("*.ckpt")} == kept
+    assert newest_step(tmp_path) == 3
+
+    (tmp_path / "checkpoint-00000000-rank-0.ckpt.sagemaker-uploaded").touch()
+    assert files.write({"step": 4}, ARRAYS)
+    kept = {f"checkpoint-0000000{number}-rank-0.ckpt" for number in (3, 4)}
+    assert {path.name for path in tmp_path.glob("*.ckpt")} == kept
+
+
 def test_arrays_stay_readable_after_their_file_is_gone(tmp_path: Path) -> None:
     write(tmp_path, 1)
     found = opened(tmp_path).newest()
@@ -183,7 +200,7 @@ def test_a_torn_file_is_named_in_the_log_and_the_one_before_is_used(
 
 def test_what_a_kill_left_half_written_is_not_loaded_and_removed_later(tmp_path: Path) -> None:
     write(tmp_path, 1)
-    half = tmp_path / "checkpoint-00000001-rank-0.ckpt.part"
+    half = tmp_path / "checkpoint-00000001-rank-0.ckpt.sagemaker-ignore"
     half.write_bytes((tmp_path / "checkpoint-00000000-rank-0.ckpt").read_bytes())
     assert newest_step(tmp_path) == 1
     write(tmp_path, 2)
@@ -203,7 +220,10 @@ def test_the_file_is_on_the_disk_before_it_bears_its_name(tmp_path: Path, monkey
     monkeypatch.setattr(checkpoints.os, "fsync", noting)
     write(tmp_path, 1)
     name = "checkpoint-00000000-rank-0.ckpt"
-    assert events == [f"fsync of {name}.part with ['{name}.part']", f"fsync of {tmp_path.name} with ['{name}']"]
+    assert events == [
+        f"fsync of {name}.sagemaker-ignore with ['{name}.sagemaker-ignore']",
+        f"fsync of {tmp_path.name} with ['{name}']",
+    ]
 
 
 def test_a_disk_that_is_full_is_told_and_the_former_checkpoint_stays(

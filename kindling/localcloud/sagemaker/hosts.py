@@ -40,7 +40,9 @@ class Host:
     def prepare(self, request: dict[str, Any], hosts: Sequence[Host], channels: Sequence[Channel], nic: str) -> None:
         """Make the folders and write the configuration files of the container contract."""
         paths = self.paths
-        folders = (paths.resource_config.parent, paths.data, paths.model, paths.output_data, paths.checkpoints)
+        folders = [paths.resource_config.parent, paths.data, paths.model, paths.output_data]
+        if request.get("CheckpointConfig"):
+            folders.append(paths.checkpoints)
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
         instance_type = request["ResourceConfig"]["InstanceType"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import mmap
+import os
 import re
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -44,6 +46,13 @@ class Address:
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+
+def _mapped(file: IO[bytes]) -> AbstractContextManager[mmap.mmap | bytes]:
+    """A file's content without a copy; an empty file cannot be mapped."""
+    if os.fstat(file.fileno()).st_size == 0:
+        return nullcontext(b"")
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 class Objects:
@@ -86,12 +95,16 @@ class Objects:
             shutil.copyfileobj(key._value_buffer, file, _CHUNK_BYTES)
 
     def write(self, address: Address, path: Path, kms_key: str | None = None) -> None:
-        """Put a file's content at an address; `path` must not be empty."""
+        """Put a file's content at an address."""
         encryption = "aws:kms" if kms_key else None
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with path.open("rb") as file, _mapped(file) as content:
             self._backend.put_object(
                 address.bucket, address.key, cast(bytes, content), encryption=encryption, kms_key_id=kms_key
             )
+
+    def remove(self, address: Address) -> None:
+        """Remove the object at an address, where there is one."""
+        self._backend.delete_object(address.bucket, address.key)
 
     @property
     def _backend(self) -> S3Backend:

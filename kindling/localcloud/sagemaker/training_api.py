@@ -9,6 +9,7 @@ from moto.cloudwatch.models import cloudwatch_backends
 
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.channels import channels_of
+from kindling.localcloud.sagemaker.checkpoints import prefix_of
 from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError, ResourceInUseError
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.metrics import Metrics
@@ -47,6 +48,7 @@ _SUPPORTED: Supported = {
     "EnableNetworkIsolation": None,
     "EnableInterContainerTrafficEncryption": None,
     "EnableManagedSpotTraining": None,
+    "CheckpointConfig": {"S3Uri": None, "LocalPath": None},
     "Environment": None,
     # The SageMaker Python SDK always sends these two; so far as they go here they change nothing in the container.
     "DebugHookConfig": {"S3OutputPath": None, "LocalPath": None},
@@ -134,6 +136,7 @@ class TrainingJobs:
         self._check_resources(request.get("ResourceConfig", {}))
         _check_time(request)
         channels_of(request)
+        prefix_of(request)
         try:
             Address.parse(request["OutputDataConfig"]["S3OutputPath"])
         except DataError as error:

@@ -34,6 +34,7 @@ _REPEATED = (
     "OutputDataConfig",
     "ResourceConfig",
     "VpcConfig",
+    "CheckpointConfig",
     "StoppingCondition",
     "DebugHookConfig",
     "ProfilerConfig",

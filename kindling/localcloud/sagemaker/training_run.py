@@ -16,6 +16,7 @@ from moto.logs.models import LogsBackend
 
 from kindling.localcloud.sagemaker import archives
 from kindling.localcloud.sagemaker.channels import channels_of, download
+from kindling.localcloud.sagemaker.checkpoints import CheckpointFolders, prefix_of
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.hosts import STOP, Ended, Host, RunningHosts
 from kindling.localcloud.sagemaker.limits import Limits
@@ -69,6 +70,7 @@ class TrainingRun:
         self._folder = around.folder / job.name
         count = job.request["ResourceConfig"]["InstanceCount"]
         self._hosts = [Host(f"algo-{rank}", self._folder / f"algo-{rank}") for rank in range(1, count + 1)]
+        self._checkpoints: CheckpointFolders | None = None
 
     def start(self) -> None:
         """Begin."""
@@ -108,6 +110,9 @@ class TrainingRun:
         output = Address.parse(request["OutputDataConfig"]["S3OutputPath"])
         if not self._around.objects.has_bucket(output.bucket):
             raise DataError(f"the bucket of OutputDataConfig.S3OutputPath={output} does not exist.")
+        if prefix := prefix_of(request):
+            folders = [host.paths.checkpoints for host in self._hosts]
+            self._checkpoints = CheckpointFolders(prefix, self._around.objects, folders)
         channels = channels_of(request)
         for host in self._hosts:
             host.prepare(dict(request), self._hosts, channels, self._around.runner.network_interface)
@@ -121,6 +126,8 @@ class TrainingRun:
         for channel in channels_of(self._job.request):
             folders = [host.paths.channel(channel.name) for host in self._hosts]
             download(channel, self._around.objects, folders, role, self._go_on)
+        if self._checkpoints:
+            self._checkpoints.download(self._go_on)
         self._go_on()
         return deadline
 
@@ -176,6 +183,8 @@ class TrainingRun:
         for host in self._hosts:
             shutil.rmtree(host.base / "input", ignore_errors=True)  # makes room for the archives
         job.enter("Uploading")
+        if self._checkpoints:
+            self._checkpoints.upload()
         self._upload([host.paths.output_data for host in self._hosts], "output.tar.gz")
         if ended.why == "failed":
             return failed(_failure_reason(ended))

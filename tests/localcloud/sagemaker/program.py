@@ -26,6 +26,8 @@ def train() -> int:
     }
     report = {"config": config, "data": data, "environment": dict(os.environ)}
     (BASE / "model" / f"{host}.json").write_text(json.dumps(report))
+    if "checkpoint" in asked:
+        keep(asked["checkpoint"], host)
     for key in asked:
         if key.startswith("print"):
             print(asked[key], flush=True)
@@ -39,6 +41,18 @@ def train() -> int:
     if asked.get("killed_host") == host:
         os.kill(os.getpid(), signal.SIGKILL)
     return int(asked.get("exit", "0"))
+
+
+def keep(text: str, host: str) -> None:
+    """Leave a checkpoint in place of those that were found, and an empty file; tell what was found."""
+    folder = BASE / "checkpoints"
+    found = {path.name: path.read_text() for path in folder.iterdir()}
+    (BASE / "model" / f"{host}-checkpoints.json").write_text(json.dumps(found))
+    for name in found:
+        if name.startswith(host):
+            (folder / name).unlink()
+    (folder / f"{host}-{text}").write_text(text)
+    (folder / "last").touch()
 
 
 def wait(how: str) -> None:

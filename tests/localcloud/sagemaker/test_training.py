@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from typing import Any
 
 import pytest
@@ -193,6 +194,51 @@ def test_a_job_over_its_runtime_is_killed_when_it_ignores_sigterm_and_its_model_
     job = account.train(HyperParameters={"wait": "stubbornly"}, StoppingCondition={"MaxRuntimeInSeconds": 2})
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert "algo-1" in account.reports(job)
+
+
+def test_checkpoints_go_to_s3_however_the_job_ends_and_come_back_to_every_host(account: Account) -> None:
+    prefix = new_name("checkpoints")
+    config = {"S3Uri": f"s3://{account.bucket}/{prefix}"}
+    account.put(f"{prefix}-of-another/untouched", b"")
+
+    def keys() -> list[str]:
+        listed = account.s3.list_objects_v2(Bucket=account.bucket, Prefix=prefix)["Contents"]
+        return [entry["Key"].removeprefix(prefix) for entry in listed]
+
+    name = account.begin(2, CheckpointConfig=config, HyperParameters={"checkpoint": "one", "wait": "politely"})
+    for host in ("algo-1", "algo-2"):
+        stream = f"{name}/{host}-"
+        until(lambda stream=stream: "waiting" in account.log_lines("/aws/sagemaker/TrainingJobs", stream))
+    account.sagemaker.stop_training_job(TrainingJobName=name)
+    assert account.job(name)["CheckpointConfig"] == config
+    assert keys() == ["-of-another/untouched", "/algo-1-one", "/algo-2-one", "/last"]
+
+    job = account.train(hosts=2, CheckpointConfig=config, HyperParameters={"checkpoint": "two"})
+    model = account.archive(job["ModelArtifacts"]["S3ModelArtifacts"])
+    for host in ("algo-1", "algo-2"):
+        found = json.loads(model[f"{host}-checkpoints.json"])
+        assert found == {"algo-1-one": "one", "algo-2-one": "one", "last": ""}
+    assert keys() == ["-of-another/untouched", "/algo-1-two", "/algo-2-two", "/last"]
+
+    job = account.train(CheckpointConfig=config, HyperParameters={"checkpoint": "three", "failure": "lost"})
+    assert job["TrainingJobStatus"] == "Failed"
+    assert keys() == ["-of-another/untouched", "/algo-1-three", "/algo-2-two", "/last"]
+
+
+def test_without_checkpoints_there_is_no_folder_for_them(account: Account) -> None:
+    job = account.train(HyperParameters={"checkpoint": "one"})
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "checkpoints" in job["FailureReason"]
+
+
+@pytest.mark.parametrize("prefix", ["s3://no-such-bucket/prefix", "traversing"])
+def test_checkpoints_that_cannot_be_brought_fail_the_job_in_a_sentence(account: Account, prefix: str) -> None:
+    account.put("traversing/../../outside", b"")
+    address = prefix if prefix.startswith("s3:") else f"s3://{account.bucket}/{prefix}"
+    job = account.train(CheckpointConfig={"S3Uri": address})
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: ")
+    assert "CheckpointConfig" in job["FailureReason"]
 
 
 @pytest.mark.parametrize(

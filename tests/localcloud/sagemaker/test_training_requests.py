@@ -65,7 +65,11 @@ def channel(**changes: Any) -> dict[str, Any]:
         ),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 10**8}}, "MaxRuntimeInSeconds=100000000 is out of range"),
         ({"EnableManagedSpotTraining": True}, "MaxWaitTimeInSeconds must be at least MaxRuntimeInSeconds=600"),
-        ({"CheckpointConfig": {"S3Uri": "s3://bucket/prefix"}}, "CheckpointConfig is not implemented"),
+        (
+            {"CheckpointConfig": {"S3Uri": "s3://bucket/prefix", "LocalPath": "/tmp/mine"}},
+            "CheckpointConfig.LocalPath=/tmp/mine is not implemented by the embedded cloud; use /opt/ml/checkpoints.",
+        ),
+        ({"CheckpointConfig": {"S3Uri": "https://example.com/prefix"}}, "CheckpointConfig.S3Uri: "),
         ({"InputDataConfig": [channel(InputMode="Pipe")]}, "InputMode=Pipe is not implemented"),
         ({"InputDataConfig": [channel(RecordWrapperType="RecordIO")]}, "RecordWrapperType=RecordIO is not"),
         ({"InputDataConfig": [channel(ShuffleConfig={"Seed": 1})]}, "InputDataConfig.ShuffleConfig is not"),

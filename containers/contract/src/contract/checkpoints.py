@@ -3,7 +3,9 @@
 A checkpoint is one file of each host, holding named arrays and a JSON state. It is written beside its name, flushed to
 the disk and renamed, and ends with a checksum of all that comes before. The hosts number their checkpoints alike; one
 counts only when every host has its file, and the two newest that do are kept. The service copies the folders of all
-hosts to one prefix and back, so names hold the host's rank, and a host needs no file but its own.
+hosts to one prefix and back, so names hold the host's rank, and a host needs no file but its own. While it copies a
+file, the service marks it by others beside it; a name that ends in .sagemaker-ignore is left out (both as AWS's own
+XGBoost container relies on it: sagemaker-xgboost-container, checkpointing.py).
 
     magic | length of the header, uint64 little-endian | header, JSON | arrays, each from a multiple of 64 | SHA-256
 """
@@ -39,7 +41,8 @@ _LARGEST_SHARE = 0.02  # of the time, spent on writing
 _MAGIC = b"KNDLCKP1"
 _ALIGNMENT = 64
 _CHUNK_BYTES = 16 * 2**20
-_NAME = re.compile(r"checkpoint-(\d{8})-rank-(\d+)\.ckpt(\.part)?")
+_PART, _UPLOADING, _UPLOADED = ".sagemaker-ignore", ".sagemaker-uploading", ".sagemaker-uploaded"
+_NAME = re.compile(rf"checkpoint-(\d{{8}})-rank-(\d+)\.ckpt({re.escape(_PART)})?")
 _NUMBERS = "biuf"  # kinds of dtype that are written: never objects, which would have to be pickled
 
 
@@ -168,7 +171,8 @@ class Checkpoints:
         """Remove this host's files but those that count; what cannot be removed now is tried again next time."""
         with suppress(OSError):
             for number, rank, path in self._files():
-                if rank == self._hosts.rank and (number not in self._kept or path.suffix == ".part"):
+                counts = number in self._kept and path.suffix != _PART
+                if rank == self._hosts.rank and not counts and not _is_uploading(path):
                     path.unlink()
 
     def _files(self) -> list[tuple[int, int, Path]]:
@@ -178,7 +182,7 @@ class Checkpoints:
 
     def _newest_whole(self, at_most: int | None) -> Checkpoint | None:
         for number, rank, path in self._files():
-            if rank != self._hosts.rank or path.suffix == ".part" or (at_most is not None and number > at_most):
+            if rank != self._hosts.rank or path.suffix == _PART or (at_most is not None and number > at_most):
                 continue
             try:
                 return _read(path, number)
@@ -196,6 +200,10 @@ class Checkpoints:
             )
 
 
+def _is_uploading(path: Path) -> bool:
+    return path.with_name(path.name + _UPLOADING).exists() and not path.with_name(path.name + _UPLOADED).exists()
+
+
 def _said(job: Mapping[str, Any], names: list[str]) -> str:
     return " and ".join(f"{name}={job[name]}" if name in job else f"no {name}" for name in names)
 
@@ -207,7 +215,7 @@ def _write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[A
             raise TypeError(f"array {name!r} is of {array.dtype}; a checkpoint holds numbers and booleans.")
     text = json.dumps({**header, "arrays": described}).encode()
     digest, position = hashlib.sha256(), 0
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}{_PART}")
     with part.open("wb") as file:
         for piece in _pieces(text, arrays):
             digest.update(piece)
