@@ -24,6 +24,7 @@ def test_a_spot_job_keeps_its_checkpoints_and_another_job_goes_on_from_them(depl
 
     sagemaker = deployed.client("sagemaker")
     trained = json.loads(execution["output"])["training"]["job_name"]
+    again = "spot-job-again"
     job = sagemaker.describe_training_job(TrainingJobName=trained)
     bucket, _, prefix = job["CheckpointConfig"]["S3Uri"].removeprefix("s3://").partition("/")
     assert prefix.startswith(f"{ALGORITHM}/checkpoints/")
@@ -34,12 +35,12 @@ def test_a_spot_job_keeps_its_checkpoints_and_another_job_goes_on_from_them(depl
         *("AlgorithmSpecification", "HyperParameters", "RoleArn", "InputDataConfig", "OutputDataConfig"),
         *("ResourceConfig", "StoppingCondition", "EnableManagedSpotTraining", "CheckpointConfig"),
     )
-    sagemaker.create_training_job(TrainingJobName=f"{trained}-again", **{name: job[name] for name in asked})
+    sagemaker.create_training_job(TrainingJobName=again, **{name: job[name] for name in asked})
     sagemaker.get_waiter("training_job_completed_or_stopped").wait(
-        TrainingJobName=f"{trained}-again", WaiterConfig={"Delay": 1, "MaxAttempts": 240}
+        TrainingJobName=again, WaiterConfig={"Delay": 1, "MaxAttempts": 240}
     )
     logs = deployed.client("logs")
     group = "/aws/sagemaker/TrainingJobs"
-    (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{trained}-again")["logStreams"]
+    (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=again)["logStreams"]
     events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
     assert any("Going on from checkpoint 0, with 100.00% trained." in event["message"] for event in events)
