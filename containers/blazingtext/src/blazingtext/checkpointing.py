@@ -47,7 +47,7 @@ class TrainerCheckpoints:
             self._resume(self._files)
 
     @property
-    def written(self) -> bool:
+    def active(self) -> bool:
         """Whether this job writes checkpoints."""
         return self._files is not None
 
@@ -71,7 +71,7 @@ class TrainerCheckpoints:
         assert self._files is not None
         assert self._paused is not None
         matrices = self._matrices() if self._hosts.rank == 0 else {}
-        self._files.write({"words_done": self._trainer.words_done}, {"paused": self._paused, **matrices})
+        self._files.write({}, {"paused": self._paused, **matrices})
 
     def _resume(self, files: Checkpoints) -> None:
         found = files.newest()

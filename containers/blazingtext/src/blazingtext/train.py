@@ -195,7 +195,7 @@ def fit(trainer: Trainer, corpus: Corpus, hosts: Hosts, environment: TrainingEnv
         words = sum(report[0] for report in reports)
         unfinished = any(report[1] for report in reports)
         stopping = not unfinished or any(report[2] for report in reports)
-        saving = checkpoints.written and words > words_before and (stopping or any(report[3] for report in reports))
+        saving = checkpoints.active and words > words_before and (stopping or any(report[3] for report in reports))
         if saving:
             with divergence_named(settings):
                 trained += checkpoints.pause()
