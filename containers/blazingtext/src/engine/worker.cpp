@@ -9,6 +9,8 @@ namespace {
 constexpr std::size_t kLongestSentence = 1000;
 // How often a negative sample that hit the positive word is drawn again; after that it is left out.
 constexpr int kDraws = 16;
+// Pairs of skip-gram that make a step together. A whole window is a quarter faster, but its vectors score 0.006 less.
+constexpr std::size_t kPairsAtOnce = 2;
 
 void prefetch(const float* row, std::size_t stride) {
     for (std::size_t d = 0; d < stride; d += kRowPadding) __builtin_prefetch(row + d, 1);
@@ -316,23 +318,28 @@ void Worker::train_cbow(const Step& step) {
     if (!rows_.empty()) step_on_mean(step);
 }
 
+// Steps of the rows' mean: each adds the same to all rows, and so to their mean, so that it is enough to step on the
+// mean and to give the rows the sum of the steps in the end. A positive word is followed by its negative samples.
 void Worker::step_on_mean(const Step& step) {
     const Kernel& kernel = trainer_.kernel_;
     const std::size_t stride = trainer_.output_.stride();
-    targets_.clear();
-    for (std::size_t t = 0; t < in_blocks(step.targets.size()); ++t) targets_.push_back(target(step, t));
-    float* const weights = weights_.row(0);
-    std::fill_n(weights, padded(step.targets.size()), 0.0f);
-    const std::size_t pattern = 1 + static_cast<std::size_t>(settings_.negative_samples);
-    for (std::size_t t = 0; t < step.targets.size(); ++t) weights[t] = -learning_rate_;
-    for (std::size_t t = 0; t < step.targets.size(); t += pattern) weights[t] = learning_rate_;
     float* input = rows_[0];
     if (rows_.size() > 1) {
         input = vectors_.row(0);
         kernel.mean(rows_.data(), rows_.size(), stride, input);
         std::copy_n(input, stride, vectors_.row(1));
     }
-    check(kernel.update_one(input, targets_.data(), targets_.size(), stride, weights, scratch_.row(0)));
+    const std::size_t pattern = 1 + static_cast<std::size_t>(settings_.negative_samples);
+    float* const weights = weights_.row(0);
+    for (std::size_t first = 0; first < step.targets.size(); first += kPairsAtOnce * pattern) {
+        const std::size_t count = std::min(kPairsAtOnce * pattern, step.targets.size() - first);
+        targets_.assign(in_blocks(count), vectors_.row(2));
+        for (std::size_t t = 0; t < count; ++t) targets_[t] = target(step, first + t);
+        std::fill_n(weights, padded(count), 0.0f);
+        std::fill_n(weights, count, -learning_rate_);
+        for (std::size_t t = 0; t < count; t += pattern) weights[t] = learning_rate_;
+        check(kernel.update_one(input, targets_.data(), targets_.size(), stride, weights, scratch_.row(0)));
+    }
     if (rows_.size() > 1) kernel.spread(rows_.data(), rows_.size(), stride, vectors_.row(1), vectors_.row(0));
 }
 
