@@ -80,7 +80,7 @@ def _plan_run(
     if case.program.package == "fasttext" and (known or not scoring):
         short = replace(case.settings, epochs=min(arguments.peer_epochs, case.settings.epochs))
         return Planned(replace(case, settings=short), scoring=False, known=known if scoring else None)
-    return Planned(case, scoring)
+    return Planned(case, scoring=True)
 
 
 def estimated_minutes(runs: list[Planned], tokens: int, cores: int) -> float:
@@ -188,7 +188,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=_positive, default=3)
     parser.add_argument("--epochs", type=_positive, default=5)
     parser.add_argument("--peer-epochs", type=_positive, default=1, help="of fastText where its scores are known")
-    parser.add_argument("--quality-seeds", type=_positive, default=3, help="rounds whose vectors are scored")
+    parser.add_argument("--quality-seeds", type=_positive, default=3, help="rounds whose vectors of fastText are scored, too: they take long")
     parser.add_argument("--quality-only", action="store_true", help="only train and score peers without scores")
     parser.add_argument("--threads", type=_positive, default=2, help="of each program in the first table")
     parser.add_argument("--seed", type=int, default=1, help="of the first round; each further round's is one more")
