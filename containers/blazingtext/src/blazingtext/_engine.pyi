@@ -1,6 +1,7 @@
 """The C++ engine: reads corpora, trains word vectors, writes them as text. Sources: src/engine."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,13 @@ class Corpus:
     @property
     def counts(self) -> NDArray[np.int64]:
         """shape (V,): how often each word occurs. Read-only."""
+
+    @property
+    def tokens(self) -> NDArray[np.uint32]:
+        """shape (tokens_read,): each token's word, 0x7FFFFFFF when it is not in the vocabulary. Read-only.
+
+        The last token of a sentence has the highest bit set.
+        """
 
 class Trainer:
     """Trains word vectors by skip-gram or CBOW with negative sampling on all threads.
@@ -111,6 +119,31 @@ class Trainer:
     @property
     def alpha(self) -> float:
         """The learning rate now: it falls linearly with progress, to a ten thousandth of the first."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Values of the constructor: mode, window_size, negative_samples, batch_size, epochs, learning_rate, subwords
+        and seed."""
+
+    @property
+    def negative_table(self) -> NDArray[np.uint32]:
+        """shape (V, 2): Walker's alias table of the words' counts to the power of 0.75. Read-only.
+
+        A place is drawn evenly: with probability [place, 0] / 2^32 it gives its own word, else word [place, 1].
+        """
+
+    @property
+    def keep_probabilities(self) -> NDArray[np.uint32]:
+        """shape (V,): of keeping an occurrence of the word, in 2^-32; the largest value means always. Read-only."""
+
+    @property
+    def subword_starts(self) -> NDArray[np.uint64]:
+        """shape (V + 1,), or (0,) without subwords: the rows of `input` that make up word w are
+        subword_rows[subword_starts[w] : subword_starts[w + 1]], its own first. Read-only."""
+
+    @property
+    def subword_rows(self) -> NDArray[np.uint32]:
+        """Rows of `input`; see subword_starts. Read-only."""
 
     @property
     def instructions(self) -> str:

@@ -54,9 +54,36 @@ nb::list words_of(const Corpus& corpus) {
     return words;
 }
 
-nb::ndarray<nb::numpy, const std::int64_t, nb::ndim<1>> counts_of(nb::handle_t<Corpus> self) {
-    const std::vector<std::int64_t>& counts = nb::cast<const Corpus&>(self).vocabulary().counts();
-    return nb::ndarray<nb::numpy, const std::int64_t, nb::ndim<1>>(counts.data(), {counts.size()}, self);
+// A read-only array of what `owner` holds.
+template <class Value>
+nb::ndarray<nb::numpy, const Value, nb::ndim<1>> read_only(nb::handle owner, const Value* values, std::size_t size) {
+    return nb::ndarray<nb::numpy, const Value, nb::ndim<1>>(values, {size}, owner);
+}
+
+template <class Value>
+auto read_only(nb::handle owner, const std::vector<Value>& values) {
+    return read_only(owner, values.data(), values.size());
+}
+
+auto negative_table(nb::handle_t<Trainer> self) {
+    using Place = NegativeSampler::Place;
+    static_assert(sizeof(Place) == 2 * sizeof(std::uint32_t));
+    const std::vector<Place>& places = nb::cast<const Trainer&>(self).negatives().places();
+    return nb::ndarray<nb::numpy, const std::uint32_t, nb::shape<-1, 2>>(&places[0].own, {places.size(), 2}, self);
+}
+
+nb::dict settings_of(const Trainer& trainer) {
+    const Settings& settings = trainer.settings();
+    nb::dict values;
+    values["mode"] = name_of(settings.mode);
+    values["window_size"] = settings.window_size;
+    values["negative_samples"] = settings.negative_samples;
+    values["batch_size"] = settings.batch_size;
+    values["epochs"] = settings.epochs;
+    values["learning_rate"] = settings.learning_rate;
+    values["subwords"] = settings.subwords;
+    values["seed"] = settings.seed;
+    return values;
 }
 
 nb::ndarray<nb::numpy, const std::uint32_t, nb::ndim<1>> bucket_ids_of(nb::handle_t<Trainer> self) {
@@ -186,7 +213,14 @@ void bind_corpus(nb::module_& module) {
         .def_prop_ro("tokens_read", &Corpus::tokens_read)
         .def_prop_ro("bytes_read", &Corpus::bytes_read)
         .def_prop_ro("words", &words_of)
-        .def_prop_ro("counts", &counts_of);
+        .def_prop_ro("counts",
+                     [](nb::handle_t<Corpus> self) {
+                         return read_only(self, nb::cast<const Corpus&>(self).vocabulary().counts());
+                     })
+        .def_prop_ro("tokens", [](nb::handle_t<Corpus> self) {
+            const auto& corpus = nb::cast<const Corpus&>(self);
+            return read_only(self, corpus.tokens(), corpus.tokens_read());
+        });
 }
 
 void bind_trainer(nb::module_& module) {
@@ -216,6 +250,18 @@ void bind_trainer(nb::module_& module) {
         .def_prop_ro("words_done", &Trainer::words_done)
         .def_prop_ro("progress", &Trainer::progress)
         .def_prop_ro("alpha", &Trainer::learning_rate)
+        .def_prop_ro("settings", &settings_of)
+        .def_prop_ro("negative_table", &negative_table)
+        .def_prop_ro("keep_probabilities",
+                     [](nb::handle_t<Trainer> self) { return read_only(self, nb::cast<const Trainer&>(self).keep()); })
+        .def_prop_ro("subword_starts",
+                     [](nb::handle_t<Trainer> self) {
+                         return read_only(self, nb::cast<const Trainer&>(self).subwords().starts());
+                     })
+        .def_prop_ro("subword_rows",
+                     [](nb::handle_t<Trainer> self) {
+                         return read_only(self, nb::cast<const Trainer&>(self).subwords().rows());
+                     })
         .def_prop_ro("instructions", [](const Trainer& self) { return self.kernel().name; })
         .def_prop_ro("input",
                      [](nb::handle_t<Trainer> self) { return view(self, nb::cast<Trainer&>(self).input()); })

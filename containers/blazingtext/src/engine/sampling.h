@@ -15,6 +15,12 @@ public:
     // counts: at least one, not all zero.
     explicit NegativeSampler(const std::vector<std::int64_t>& counts);
 
+    struct Place {
+        std::uint32_t own;    // the share of the place's own word, in 2^-32
+        std::uint32_t other;  // whose the rest is
+    };
+    const std::vector<Place>& places() const { return places_; }
+
     std::uint32_t draw(Random& random) const {
         const std::uint64_t bits = random.next();
         const auto place = static_cast<std::uint32_t>(((bits >> 32) * places_.size()) >> 32);
@@ -22,10 +28,6 @@ public:
     }
 
 private:
-    struct Place {
-        std::uint32_t own;    // the share of the place's own word, in 2^-32
-        std::uint32_t other;  // whose the rest is
-    };
     std::vector<Place> places_;
 };
 

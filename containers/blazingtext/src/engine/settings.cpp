@@ -20,6 +20,18 @@ Mode mode_of(const std::string& name) {
     throw std::invalid_argument("mode=" + name + " is not known; it must be batch_skipgram, skipgram or cbow.");
 }
 
+const char* name_of(Mode mode) {
+    switch (mode) {
+        case Mode::kBatchSkipgram:
+            return "batch_skipgram";
+        case Mode::kSkipgram:
+            return "skipgram";
+        case Mode::kCbow:
+            return "cbow";
+    }
+    return "";
+}
+
 void Settings::check() const {
     require(dim >= 1, "dim must be at least 1.");
     require(window_size >= 1, "window_size must be at least 1.");

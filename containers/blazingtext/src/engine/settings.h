@@ -9,6 +9,7 @@ enum class Mode { kBatchSkipgram, kSkipgram, kCbow };
 
 // Throws std::invalid_argument for an unknown name.
 Mode mode_of(const std::string& name);
+const char* name_of(Mode mode);
 
 // Windows that may share a step.
 constexpr int kMostCentres = 32;

@@ -33,6 +33,10 @@ public:
     // The buckets that have rows, in the order of the rows.
     const std::vector<std::uint32_t>& buckets() const { return buckets_; }
 
+    // All words' rows, one word's after the other's, and where each word's begin, with one start more for the end.
+    const std::vector<std::uint32_t>& rows() const { return rows_; }
+    const std::vector<std::size_t>& starts() const { return starts_; }
+
 private:
     std::vector<std::uint32_t> rows_;
     std::vector<std::size_t> starts_;

@@ -45,7 +45,10 @@ public:
     double progress() const;
     float learning_rate() const;
 
+    const Settings& settings() const { return settings_; }
     const Kernel& kernel() const { return kernel_; }
+    const NegativeSampler& negatives() const { return negatives_; }
+    const std::vector<std::uint32_t>& keep() const { return keep_; }
     const Subwords& subwords() const { return subwords_; }
     // The vocabulary's rows, then those of subwords().buckets().
     Matrix& input() { return input_; }
