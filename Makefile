@@ -85,7 +85,7 @@ benchmark-word2vec: setup-tests  ## Our word2vec beside gensim's and fastText's,
 	@$(BIN)/python -m benchmarks.performance_page
 
 lock: .venv/.uv  ## Resolve every lock file again
-	@for file in requirements/kindling requirements/dev $(foreach a,$(ALGORITHMS),containers/$(a)/requirements containers/$(a)/requirements-test); do \
+	@for file in requirements/kindling requirements/dev $(foreach a,$(ALGORITHMS),containers/$(a)/requirements containers/$(a)/requirements-test containers/$(a)/requirements-gpu); do \
 		test ! -f $$file.in || $(UV) pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header $$file.in -o $$file.txt; done
 
 clean:  ## Remove all that was made here

@@ -28,8 +28,8 @@ class ImagesStack(HouseStack):
         )
         self.add_stack_dependency(registry)
         self.images: dict[str, ecr_assets.DockerImageAsset] = {}
-        for name in catalogue.algorithms():
-            props = AlgorithmImageProps(containers=catalogue.CONTAINERS, algorithm=name)
+        for name, algorithm in catalogue.algorithms().items():
+            props = AlgorithmImageProps(containers=catalogue.CONTAINERS, algorithm=name, gpu=algorithm.resources.gpu)
             self.images[name] = AlgorithmImage(self, camel(name), props).asset
             # A stack without a resource is not deployed, and its images would never be built.
             ssm.StringParameter(

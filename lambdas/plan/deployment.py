@@ -24,7 +24,7 @@ def deployment(algorithm: Algorithm, request: Request, base: str) -> dict[str, A
     wanted = "endpoint" not in request.model_fields_set or request.endpoint is not None
     endpoint = request.endpoint or Endpoint(name=request.name or algorithm.name.replace("_", "-"))
     instance_type = endpoint.instance_type or algorithm.serving.instance_type
-    check_instance_type("endpoint.instance_type", instance_type, "hosting", gpu=algorithm.resources.gpu)
+    check_instance_type("endpoint.instance_type", instance_type, "hosting", gpu=algorithm.serving.gpu)
     count = endpoint.instance_count or algorithm.serving.instance_count
     return {
         "wanted": wanted,

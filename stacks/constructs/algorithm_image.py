@@ -19,10 +19,11 @@ _NOT_SHIPPED = (
 
 @dataclass(frozen=True, kw_only=True)
 class AlgorithmImageProps:
-    """`containers` is the folder that holds the algorithm's folder and the contract's."""
+    """`containers` holds the folders of the algorithm and of the contract; `gpu` builds in what GPUs take."""
 
     containers: Path
     algorithm: str
+    gpu: bool = False
 
 
 class AlgorithmImage(Construct):
@@ -41,6 +42,7 @@ class AlgorithmImage(Construct):
             exclude=["*", f"!{props.algorithm}", "!contract", *_NOT_SHIPPED],
             ignore_mode=cdk.IgnoreMode.DOCKER,
             asset_name=props.algorithm,
+            build_args={"GPU": "1"} if props.gpu else None,
             # What SageMaker's instances run, whatever the machine that builds.
             platform=ecr_assets.Platform.LINUX_AMD64,
         )

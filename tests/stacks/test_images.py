@@ -40,10 +40,10 @@ def changed(containers: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(containers, tmp_path / "changed"))
 
 
-def _tag(containers: Path) -> str:
+def _tag(containers: Path, *, gpu: bool = False) -> str:
     """The tag that the image of `vectors` gets."""
     stack = cdk.Stack(cdk.App(outdir=str(containers.with_suffix(".out"))), "Stack")
-    props = AlgorithmImageProps(containers=containers, algorithm="vectors")
+    props = AlgorithmImageProps(containers=containers, algorithm="vectors", gpu=gpu)
     return AlgorithmImage(stack, "Image", props).asset.asset_hash
 
 
@@ -76,6 +76,10 @@ def test_a_change_of_what_is_shipped_makes_a_new_image(name: str, containers: Pa
 def test_a_change_of_anything_else_does_not(name: str, containers: Path, changed: Path) -> None:
     _change(changed / name)
     assert _tag(changed) == _tag(containers)
+
+
+def test_an_image_for_gpus_is_another_image(containers: Path, changed: Path) -> None:
+    assert _tag(changed, gpu=True) != _tag(containers)
 
 
 @pytest.mark.parametrize("algorithm", catalogue.algorithms())

@@ -48,6 +48,17 @@ def test_the_smallest_input_gets_the_catalogues_defaults() -> None:
     assert job["TimeoutSeconds"] > 3600
 
 
+def test_where_the_image_is_built_for_gpus_jobs_may_ask_for_them_and_endpoints_not() -> None:
+    resources = ALGORITHM.resources.model_copy(update={"gpu": True})
+    algorithm = ALGORITHM.model_copy(update={"resources": resources})
+    wanted = {**GOOD, "resources": {"instance_type": "ml.g5.xlarge"}}
+    job = plan(algorithm, SITE, {"name": "text8-1", "input": wanted}, lambda bucket, prefix: True)["training"]
+    assert job["ResourceConfig"]["InstanceType"] == "ml.g5.xlarge"
+    endpoint = {"endpoint": {"name": "a", "instance_type": "ml.g5.xlarge"}}
+    with pytest.raises(InvalidJobError, match=r"endpoint\.instance_type .* makes no use of a GPU"):
+        plan(algorithm, SITE, {"name": "text8-1", "input": {**wanted, **endpoint}}, lambda bucket, prefix: True)
+
+
 def test_a_job_carries_the_complete_set_of_hyperparameters_as_strings() -> None:
     sent = planned(GOOD)["training"]["HyperParameters"]
     assert sent["mode"] == "batch_skipgram"
@@ -152,6 +163,7 @@ def test_traffic_moves_to_one_instance_first_when_there_are_several() -> None:
             "ml.c5.2xlarge?",
         ),
         ({"resources": {"instance_type": "ml.g5.xlarge"}}, "this algorithm makes no use of a GPU"),
+        ({"endpoint": {"name": "a", "instance_type": "ml.g5.xlarge"}}, "this algorithm makes no use of a GPU"),
         ({"resources": {"spot": "yes"}}, 'resources.spot is "yes"; it must be true or false.'),
         ({"gate": {"metric": "rho", "at_least": 0.5}}, "gate.metric is 'rho', which blazingtext does not emit"),
         ({"gate": {"metric": "train:mean_rho"}}, "gate asks for nothing"),

@@ -1,4 +1,4 @@
-"""A device that runs word2vec.cu on the CPU, compiled with cuda_emulation.h: the same source, every barrier observed."""
+"""A device that runs word2vec.cu on the CPU, compiled with cuda_emulation.h: the same source, barrier by barrier."""
 
 from __future__ import annotations
 

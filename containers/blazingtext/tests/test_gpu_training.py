@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blazingtext import gpu
+from blazingtext import fasttext_format, gpu
+from blazingtext import train as train_job
 from blazingtext._engine import Corpus, Trainer
+from contract.environment import TrainingEnvironment
+from contract.paths import Paths
+from contract.training import installed_algorithm
 
+from .conftest import SMALL, write_input
 from .emulated_device import EmulatedDevice
 from .engine_jobs import FRUIT, JOB, TOOLS, corpus_of, random_words, similarities, two_groups
 from .gpu_reference import Draws, Reference, trained_words
@@ -107,8 +113,8 @@ def test_the_kernels_take_the_engines_steps(
 def test_words_that_share_contexts_get_similar_vectors(
     tmp_path: Path, trainer_on: MakeTrainer, way: dict[str, Any], blocks: int
 ) -> None:
-    corpus = two_groups(tmp_path / "corpus.txt")
-    trainer = trainer_on(corpus, {**way, "epochs": 10}, blocks=blocks, threads=2)
+    corpus = two_groups(tmp_path / "corpus.txt", sentences=1000)
+    trainer = trainer_on(corpus, {**way, "epochs": 12}, blocks=blocks, threads=2)
     alike = similarities(train(trainer).word_vectors())
     fruit = [corpus.words.index(word) for word in FRUIT]
     tools = [corpus.words.index(word) for word in TOOLS]
@@ -136,7 +142,7 @@ def test_the_number_of_threads_does_not_matter(tmp_path: Path, trainer_on: MakeT
 def test_frequent_words_are_sampled_and_sentences_end_where_they_should(
     tmp_path: Path, trainer_on: MakeTrainer
 ) -> None:
-    rare = [" ".join(["often"] * 9 + [f"w{number % 60}"]) for number in range(400)]
+    rare = [" ".join([f"w{number % 60}"] + ["often"] * 9) for number in range(400)]
     corpus = corpus_of(tmp_path / "corpus.txt", "\n\n".join([*rare, "once often", "often often often"]), min_count=2)
     job = {**JOB, "sampling_threshold": 0.001, "epochs": 3}
     trainer = trainer_on(corpus, job)
@@ -176,6 +182,18 @@ def test_what_is_written_to_the_matrices_is_trained(tmp_path: Path, trainer_on: 
     np.testing.assert_allclose(trainer.word_vectors(), 0.25, rtol=1e-5)
 
 
+def test_a_trainer_goes_on_where_another_was_paused(tmp_path: Path, trainer_on: MakeTrainer) -> None:
+    corpus = random_words(tmp_path / "corpus.txt", words=40, tokens=600)
+    first, second, whole = (trainer_on(corpus, {"epochs": 2}) for _ in range(3))
+    first.train(700)
+    second.resume(first.pause())
+    second.input[:], second.output[:] = first.input, first.output
+    for portion in (700, 500):
+        whole.train(portion)
+    assert second.train(10**6) == 500
+    assert second.word_vectors().tobytes() == whole.word_vectors().tobytes()
+
+
 def test_corpora_that_leave_nothing_to_train_are_no_trouble(tmp_path: Path, trainer_on: MakeTrainer) -> None:
     for text in ("a", "a a", "a\nb\n\nc", "a b c\n\nd"):
         trainer = trainer_on(corpus_of(tmp_path / "corpus.txt", text), {"epochs": 2}, blocks=8)
@@ -196,3 +214,31 @@ def test_rows_that_many_blocks_hold_take_a_share_of_their_changes(tmp_path: Path
     for shares in many._shares:
         assert 0 < shares[0] < shares[500] < shares[-1] <= 1
     assert (one._shares[0] == 1).all()
+
+
+def test_a_job_on_a_gpu_leaves_what_a_job_on_the_cpu_leaves(
+    tmp_path: Path,
+    corpus: bytes,
+    kernels: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hyperparameters = {**SMALL, "mode": "skipgram", "subwords": "True", "buckets": "500"}
+    write_input(tmp_path, corpus, hyperparameters, ["algo-1"], "algo-1")
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    monkeypatch.setattr(train_job, "identify_gpus", lambda: (1, 0.02))
+    monkeypatch.setattr(train_job, "find_device", lambda gpus: EmulatedDevice(kernels, blocks=4))
+    environment = TrainingEnvironment.read(installed_algorithm("blazingtext"), Paths.from_environ())
+    environment.paths.model.mkdir()
+    with caplog.at_level(logging.INFO):
+        train_job.train(environment)
+
+    assert "Running single machine GPU BlazingText training using skipgram mode." in caplog.text
+    assert "##### Alpha: 0.0000  Progress: 100.00%" in capsys.readouterr().out
+    assert {path.name for path in environment.paths.model.iterdir()} == {"vectors.txt", "vectors.bin", "eval.json"}
+    model = fasttext_format.read(environment.paths.model / "vectors.bin")
+    assert np.abs(model.output).max() > 0
+    header, first = (environment.paths.model / "vectors.txt").read_text().splitlines()[:2]
+    assert header == f"{len(model.words)} 12"
+    assert first.split(" ")[0] == model.words[0]

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blazingtext._engine import Corpus, Trainer
+from blazingtext import gpu
+from blazingtext._engine import Corpus
 from contract.checkpoints import Checkpoints
 from contract.environment import TrainingEnvironment
 from contract.rendezvous import Hosts
@@ -39,10 +40,10 @@ class TrainerCheckpoints:
         ClientError: the checkpoint that was found is of a job with other hyperparameters or another corpus.
     """
 
-    def __init__(self, environment: TrainingEnvironment, hosts: Hosts, trainer: Trainer, corpus: Corpus) -> None:
+    def __init__(self, environment: TrainingEnvironment, hosts: Hosts, trainer: gpu.AnyTrainer, corpus: Corpus) -> None:
         self._hosts, self._trainer = hosts, trainer
         self._paused: NDArray[np.uint64] | None = None
-        self._files = Checkpoints.of_job(environment, hosts, _job(environment, corpus))
+        self._files = Checkpoints.of_job(environment, hosts, _job(environment, trainer, corpus))
         if self._files:
             self._resume(self._files)
 
@@ -87,12 +88,13 @@ class TrainerCheckpoints:
         return {"input": self._trainer.input, "output": self._trainer.output}
 
 
-def _job(environment: TrainingEnvironment, corpus: Corpus) -> Mapping[str, Any]:
+def _job(environment: TrainingEnvironment, trainer: gpu.AnyTrainer, corpus: Corpus) -> Mapping[str, Any]:
     """What a checkpoint must share with the job that goes on from it."""
     vocabulary = zlib.crc32(corpus.counts.tobytes(), zlib.crc32("\0".join(corpus.words).encode()))
     return {
         "checkpoint_format": _FORMAT,
         **{name: value for name, value in environment.hyperparameters.items() if name not in _FREE},
         "instance_count": len(environment.hosts),
+        "processor": "GPU" if isinstance(trainer, gpu.Trainer) else "CPU",
         "channel 'train'": f"{corpus.tokens_read} tokens ({vocabulary:08x})",
     }

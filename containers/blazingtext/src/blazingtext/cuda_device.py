@@ -77,10 +77,14 @@ def find_device(gpus: int) -> CudaDevice | None:
     if not gpus:
         return None
     try:
-        return CudaDevice()
+        device = CudaDevice()
     except ImportError:
         reason = "this image was built without CuPy"
     except (RuntimeError, OSError) as error:
         reason = f"it does not answer ({error})"
-    logger.warning("The GPU is not used: %s. Training runs on the CPU, which needs no GPU instance.", reason)
+    else:
+        if gpus > 1:
+            logger.warning("One of the %d GPUs is used; an instance with one would do as well.", gpus)
+        return device
+    logger.warning("The GPU is not used: %s. Training runs on the CPU, for which no GPU instance is needed.", reason)
     return None

@@ -19,7 +19,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from blazingtext._engine import Corpus, Trainer
+from blazingtext._engine import Corpus
+from blazingtext.gpu import AnyTrainer
 from contract.errors import ClientError
 from contract.rendezvous import Hosts
 
@@ -42,7 +43,7 @@ class Averaging:
         ClientError: the hosts were given different corpora.
     """
 
-    def __init__(self, hosts: Hosts, trainer: Trainer, corpus: Corpus) -> None:
+    def __init__(self, hosts: Hosts, trainer: AnyTrainer, corpus: Corpus) -> None:
         self._hosts, self._trainer = hosts, trainer
         self._steps = 0
         self._words_since_full = 0

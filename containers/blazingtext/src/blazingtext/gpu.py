@@ -1,18 +1,18 @@
 """Training on one GPU: the same jobs as the engine's Trainer, by the CUDA kernels of word2vec.cu.
 
-Many blocks train at a time, and each works on copies of rows. A row that one block holds takes its changes whole, as if
-blocks trained one after the other. Of a row that n blocks hold, each copy makes much the same way, and the sum of n such
-changes would overshoot. As between hosts (see distributed.py), a change is therefore multiplied by
+Many blocks train at a time, and each works on copies of rows. A row that one block holds takes its changes whole, as
+if blocks trained one after the other. Of a row that n blocks hold, each copy makes much the same way, and the sum of n
+such changes would overshoot. As between hosts (see distributed.py), a change is therefore multiplied by
 
-    s = (1 - q^n) / (n (1 - q)),    q = exp(-learning rate),    1 for n = 1, near 1 / n for many.
+    s = (1 - q^n) / (n (1 - q)),    q = exp(-learning rate x pairs),    1 for n = 1, near 1 / n for many,
 
-n is expected from the word's frequency and the number of blocks.
+where `pairs` change a copy while it is held. n is expected from the word's frequency and the number of blocks.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import resources
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,9 @@ _WARP = 32
 _MOST_COPIES = 64  # of the most frequent word's row; more would learn little from each
 _LOWEST_RATE = 1e-4  # share of the learning rate that is left at the end, as in the engine
 
-class _Portion(NamedTuple):
+
+@dataclass(frozen=True)
+class _Portion:
     """A stretch of the corpus in one epoch, and its words that are trained."""
 
     epoch: int
@@ -43,8 +45,8 @@ class _Portion(NamedTuple):
 class Trainer:
     """Trains on a GPU what `engine` would train on the CPU; both have the same interface, described there.
 
-    What is drawn depends on the seed and the place in the corpus alone, but blocks add to the same rows in any order: no
-    two trainings are equal to the bit.
+    What is drawn depends on the seed and the place in the corpus alone, but blocks add to the same rows in any order:
+    no two trainings are equal to the bit.
 
     Args:
         engine: before its first step, of a job of one host; gives the settings, and its matrices are trained.
@@ -89,24 +91,25 @@ class Trainer:
                 int(_MOST_COPIES / (reach * max(inputs.max(), outputs.max()))),
             ),
         )
-        self._matrices: tuple[DeviceArray, DeviceArray] | None = None  # None: the engine's are the newer ones
         self._portion: _Portion | None = None
         self._words_done = 0
+        self._matrices: tuple[DeviceArray, DeviceArray] | None = None  # None: the engine's are the newer ones
+        self._bring_over()
 
     def _frequencies(self, corpus: _engine.Corpus) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The share of each row of the input matrix among the words trained, and of the output matrix among targets."""
-        trained = corpus.counts * np.minimum(1.0, self._engine.keep_probabilities / 2.0**32)
+        counts = corpus.counts.astype(np.float64)
+        trained = counts * (self._engine.keep_probabilities / 2.0**32)
         trained /= trained.sum()
-        negative = corpus.counts**0.75 / (corpus.counts**0.75).sum()
+        negative = counts**0.75 / (counts**0.75).sum()
         negatives = self._settings["negative_samples"]
         targets = (trained + negatives * negative) / (1 + negatives)
         if not self._settings["subwords"]:
             return trained, targets
-        rows_of_words = np.diff(self._engine.subword_starts.astype(np.int64))
-        rows = np.bincount(
-            self._engine.subword_rows, np.repeat(trained, rows_of_words), minlength=len(self._engine.input)
-        )
-        return rows, targets
+        starts = self._engine.subword_starts.astype(np.int64)
+        of_rows = np.repeat(trained, starts[1:] - starts[:-1])
+        rows = np.bincount(self._engine.subword_rows, of_rows, minlength=len(self._engine.input))
+        return rows.astype(np.float64), targets
 
     @property
     def total_words(self) -> int:
@@ -140,6 +143,11 @@ class Trainer:
         self._bring_back()
         return self._engine.output
 
+    @property
+    def bucket_ids(self) -> NDArray[np.uint32]:
+        """shape (R,): the hash bucket of each row of `input` after the words'."""
+        return self._engine.bucket_ids
+
     def word_vectors(self) -> NDArray[np.float32]:
         """shape (V, dim): a copy of the words' vectors."""
         self._bring_back()
@@ -163,6 +171,18 @@ class Trainer:
         if self._device.download(self._diverged)[0]:
             raise FloatingPointError("the vectors have grown beyond all bounds; lower learning_rate.")
         return self._words_done - before
+
+    def pause(self) -> NDArray[np.uint64]:
+        """Where training is: what `resume` takes.
+
+        Returns:
+            shape (1,): words_done.
+        """
+        return np.array([self._words_done], np.uint64)
+
+    def resume(self, paused: NDArray[np.uint64]) -> None:
+        """Goes on where a trainer of the same corpus and settings was paused; the matrices are not part of it."""
+        (self._words_done,) = (int(words) for words in paused)
 
     def _portion_at(self, word: int) -> _Portion:
         epoch, position = divmod(word, self._size)
@@ -188,8 +208,7 @@ class Trainer:
         return _Portion(epoch, begin, size, words, places, count)
 
     def _train_portion(self, portion: _Portion, begin: int, end: int) -> None:
-        if self._matrices is None:
-            self._matrices = self._device.upload(self._engine.input), self._device.upload(self._engine.output)
+        matrices = self._bring_over()
         for matrix, frequency in enumerate(self._frequency):
             rows = len(frequency)
             self._device.launch(
@@ -205,10 +224,18 @@ class Trainer:
             *(np.uint64(portion.begin), np.uint64(self._settings["seed"]), np.uint64(portion.epoch)),
             *(self._negatives, self._vocabulary),
             *(np.float32(first * left), np.float32(first / self.total_words), np.float32(first * _LOWEST_RATE)),
-            *(self._starts, self._rows, *self._matrices, *self._shares, self._diverged),
+            *(self._starts, self._rows, *matrices, *self._shares, self._diverged),
         )
+
+    def _bring_over(self) -> tuple[DeviceArray, DeviceArray]:
+        if self._matrices is None:
+            self._matrices = self._device.upload(self._engine.input), self._device.upload(self._engine.output)
+        return self._matrices
 
     def _bring_back(self) -> None:
         if self._matrices is not None:
             self._engine.input[:], self._engine.output[:] = map(self._device.download, self._matrices)
             self._matrices = None
+
+
+AnyTrainer = _engine.Trainer | Trainer

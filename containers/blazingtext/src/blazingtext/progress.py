@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from blazingtext._engine import Trainer
+from blazingtext.gpu import AnyTrainer
 
 
 class Pace:
@@ -18,7 +18,7 @@ class Pace:
     FIRST_WORDS = 10_000
     LONGEST_S = 2.0
 
-    def __init__(self, trainer: Trainer) -> None:
+    def __init__(self, trainer: AnyTrainer) -> None:
         self._trainer = trainer
         self._most = max(1, trainer.total_words // self.STEPS)
         self._words = min(self._most, self.FIRST_WORDS)

@@ -11,11 +11,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from blazingtext import fasttext_format
+from blazingtext import fasttext_format, gpu
 from blazingtext._engine import Corpus, Trainer, write_text_vectors
 from blazingtext.checkpointing import TrainerCheckpoints
+from blazingtext.cuda_device import Device, find_device
 from blazingtext.distributed import Averaging
 from blazingtext.evaluation import evaluate
+from blazingtext.gpu import AnyTrainer
 from blazingtext.machine import cpu_sockets, identify_gpus
 from blazingtext.progress import Pace, Progress
 from contract.environment import TrainingEnvironment
@@ -57,10 +59,11 @@ def main() -> int:
 def train(environment: TrainingEnvironment) -> None:
     """Read the corpus, train on all hosts, and on the first host write and score the vectors."""
     settings = Word2Vec.model_validate(environment.hyperparameters)
-    announce(environment, settings)
+    device = choose_device(environment)
+    announce(environment, settings, device)
     with rendezvous(environment) as hosts:
         corpus = read_corpus(environment, settings)
-        trainer = make_trainer(corpus, environment, settings)
+        trainer = make_trainer(corpus, environment, settings, device)
         if fit(trainer, corpus, hosts, environment, settings) and environment.is_master:
             write_model(trainer, corpus, environment.paths.model, settings)
             if settings.evaluation and not environment.stopping.is_set():
@@ -73,11 +76,19 @@ def train(environment: TrainingEnvironment) -> None:
         )
 
 
-def announce(environment: TrainingEnvironment, settings: Word2Vec) -> None:
-    """Say what is about to run, and warn of settings that are allowed but rarely wise."""
+def choose_device(environment: TrainingEnvironment) -> Device | None:
+    """The GPU to train on, None for the CPU."""
     print("Arguments: train")
     gpus, seconds = identify_gpus()
     logger.info("nvidia-smi took: %s secs to identify %d gpus", seconds, gpus)
+    if gpus and len(environment.hosts) > 1:
+        logger.warning("The GPUs are not used: a job of %d hosts trains on their CPUs.", len(environment.hosts))
+        return None
+    return find_device(gpus)
+
+
+def announce(environment: TrainingEnvironment, settings: Word2Vec, device: Device | None) -> None:
+    """Say what is about to run, and warn of settings that are allowed but rarely wise."""
     if len(environment.hosts) > 1:
         logger.info(
             "Running distributed CPU BlazingText training using %s on %d hosts.", settings.mode, len(environment.hosts)
@@ -87,7 +98,8 @@ def announce(environment: TrainingEnvironment, settings: Word2Vec) -> None:
             f" rank: {environment.rank}"
         )
     else:
-        logger.info("Running single machine CPU BlazingText training using %s mode.", settings.mode)
+        processor = "GPU" if device else "CPU"
+        logger.info("Running single machine %s BlazingText training using %s mode.", processor, settings.mode)
     print(f"Number of CPU sockets found in instance is  {cpu_sockets()}")
     recommended = 2 * settings.window_size + 1
     if settings.mode == "batch_skipgram" and settings.batch_size != recommended:
@@ -130,14 +142,16 @@ def threads(environment: TrainingEnvironment, settings: Word2Vec) -> int:
     return settings.threads or environment.cpus
 
 
-def make_trainer(corpus: Corpus, environment: TrainingEnvironment, settings: Word2Vec) -> Trainer:
-    """The engine, ready to train this host's part.
+def make_trainer(
+    corpus: Corpus, environment: TrainingEnvironment, settings: Word2Vec, device: Device | None
+) -> AnyTrainer:
+    """The engine, or the device with its help, ready to train this host's part.
 
     Raises:
         ClientError: the model does not fit into memory.
     """
     try:
-        return Trainer(
+        trainer = Trainer(
             corpus,
             mode=settings.mode,
             dim=settings.vector_dim,
@@ -156,6 +170,7 @@ def make_trainer(corpus: Corpus, environment: TrainingEnvironment, settings: Wor
             rank=environment.rank,
             ranks=len(environment.hosts),
         )
+        return gpu.Trainer(trainer, corpus, device) if device else trainer
     except MemoryError:
         raise ClientError(
             f"the vectors of {len(corpus.counts)} words{' and their n-grams' if settings.subwords else ''} with"
@@ -164,7 +179,9 @@ def make_trainer(corpus: Corpus, environment: TrainingEnvironment, settings: Wor
         ) from None
 
 
-def fit(trainer: Trainer, corpus: Corpus, hosts: Hosts, environment: TrainingEnvironment, settings: Word2Vec) -> bool:
+def fit(
+    trainer: AnyTrainer, corpus: Corpus, hosts: Hosts, environment: TrainingEnvironment, settings: Word2Vec
+) -> bool:
     """Train to the end, or until the job is asked to stop; whether there is anything worth keeping.
 
     A job with checkpoints goes on from the newest, and writes more as it goes and when it ends.
@@ -226,7 +243,7 @@ def divergence_named(settings: Word2Vec) -> Iterator[None]:
         ) from None
 
 
-def write_model(trainer: Trainer, corpus: Corpus, folder: Path, settings: Word2Vec) -> None:
+def write_model(trainer: AnyTrainer, corpus: Corpus, folder: Path, settings: Word2Vec) -> None:
     """Write vectors.txt and vectors.bin."""
     write_text_vectors(str(folder / "vectors.txt"), corpus.words, trainer.word_vectors())
     fasttext_format.write(
@@ -252,7 +269,7 @@ def write_model(trainer: Trainer, corpus: Corpus, folder: Path, settings: Word2V
     )
 
 
-def score(trainer: Trainer, corpus: Corpus, folder: Path) -> None:
+def score(trainer: AnyTrainer, corpus: Corpus, folder: Path) -> None:
     """Evaluate the vectors on WordSim-353; write eval.json, and print the metric where there is one."""
     print("\nEvaluating word embeddings....")
     print(f"Vectors read from: {folder / 'vectors.txt'}")

@@ -160,7 +160,7 @@ class TrainingResources(_Frozen):
     instance_count: Annotated[int, Field(ge=1)] = 1
     volume_gb: Annotated[int, Field(ge=1)] = 30
     max_runtime_s: Annotated[int, Field(ge=60)] = 3600
-    gpu: bool = Field(default=False, description="whether GPU instance types are of any use")
+    gpu: bool = Field(default=False, description="whether jobs may ask for GPUs and the image is built to use them")
 
 
 class SmokeTest(_Frozen):
@@ -176,6 +176,7 @@ class Serving(_Frozen):
 
     instance_type: str
     instance_count: Annotated[int, Field(ge=1)] = 1
+    gpu: bool = Field(default=False, description="whether GPU instance types are of any use")
     content_types: tuple[str, ...]
     smoke_test: SmokeTest
 
