@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blazingtext._engine import Corpus, Trainer
+from blazingtext._engine import Corpus, CorpusPart, Trainer
 
 JOB: dict[str, Any] = {
     "mode": "batch_skipgram",
@@ -41,6 +41,13 @@ TOOLS = ["hammer", "saw", "chisel", "plane", "drill"]
 def corpus_of(path: Path, text: str, *, min_count: int = 1) -> Corpus:
     path.write_text(text)
     return Corpus([str(path)], min_count, 1)
+
+
+def part_of(paths: list[str], rank: int, ranks: int, *, min_count: int = 1, threads: int = 1) -> Corpus:
+    """What one of several ranks makes of the files, all ranks' counts exchanged."""
+    parts = [CorpusPart(paths, threads, other, ranks) for other in range(ranks)]
+    others = [part.counts for other, part in enumerate(parts) if other != rank]
+    return parts[rank].encode(min_count, threads, others)
 
 
 def two_groups(path: Path, sentences: int = 2000) -> Corpus:

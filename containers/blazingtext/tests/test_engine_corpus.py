@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blazingtext._engine import Corpus
+from blazingtext._engine import Corpus, CorpusPart, Trainer
+
+from .engine_jobs import JOB, part_of
 
 SEPARATORS = " \t\n\r\v\f\0"
 TEXT = st.text(alphabet=st.sampled_from(list("ab\u00e9\u4e16\U0001f600\u00a0\u2028") + list(SEPARATORS)), max_size=200)
@@ -124,3 +126,50 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert caught.value.filename == str(missing)
     with pytest.raises(IsADirectoryError):
         Corpus([str(tmp_path)], 1, 1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(texts=st.lists(TEXT, max_size=3), min_count=st.integers(0, 3), ranks=st.integers(2, 5))
+def test_parts_read_by_several_ranks_give_the_vocabulary_of_one(
+    folder: Path, texts: list[str], min_count: int, ranks: int
+) -> None:
+    paths = written(folder, *(text.encode() for text in texts))
+    whole = Corpus(paths, min_count, 1)
+    parts = [part_of(paths, rank, ranks, min_count=min_count) for rank in range(ranks)]
+    for part in parts:
+        assert part.words == whole.words
+        assert part.counts.tolist() == whole.counts.tolist()
+        assert (part.tokens_read, part.bytes_read) == (whole.tokens_read, whole.bytes_read)
+    if whole.words:
+        assert sum(Trainer(part, **JOB).total_words for part in parts) == whole.tokens_read
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 7])
+def test_ranks_share_a_large_file_evenly_and_with_all_threads(tmp_path: Path, ranks: int) -> None:
+    random = np.random.default_rng(5)
+    text = " ".join(f"w{number}" for number in random.zipf(1.3, 600_000) % 50_000)
+    paths = written(tmp_path, text[:2_000_000].encode(), text[2_000_000:].encode())
+    whole = Corpus(paths, 5, 1)
+    parts = [part_of(paths, rank, ranks, min_count=5, threads=2) for rank in range(ranks)]
+    assert all(part.words == whole.words for part in parts)
+    totals = [Trainer(part, **JOB).total_words for part in parts]
+    assert sum(totals) == whole.tokens_read
+    assert max(totals) < 1.01 * min(totals)
+
+
+def test_a_bad_byte_is_found_by_the_rank_whose_part_holds_it(tmp_path: Path) -> None:
+    paths = written(tmp_path, b"fine " * 100 + b"caf\xe9 " + b"fine " * 10)
+    CorpusPart(paths, 1, 0, 2)
+    with pytest.raises(ValueError, match="part-0.txt is not UTF-8 text: byte 0xe9 at offset 503"):
+        CorpusPart(paths, 1, 1, 2)
+
+
+def test_a_part_is_encoded_once_and_with_whole_counts_only(tmp_path: Path) -> None:
+    paths = written(tmp_path, b"a b c d")
+    first, second = (CorpusPart(paths, 1, rank, 2) for rank in range(2))
+    for cut_off in (b"", second.counts[:-1], b"\xff" * 100):
+        with pytest.raises(ValueError, match="cut off"):
+            CorpusPart(paths, 1, 0, 2).encode(1, 1, [cut_off])
+    first.encode(1, 1, [second.counts])
+    with pytest.raises(ValueError, match="only once"):
+        first.encode(1, 1, [second.counts])

@@ -14,6 +14,7 @@ from .engine_jobs import (
     TOOLS,
     WAYS,
     corpus_of,
+    part_of,
     random_words,
     similarities,
     trained,
@@ -104,19 +105,13 @@ def test_the_learning_rate_falls_linearly_to_a_ten_thousandth(tmp_path: Path) ->
     assert trainer.alpha == pytest.approx(0.05e-4)
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3, 7])
-def test_ranks_share_the_corpus_without_overlap_or_gap(tmp_path: Path, ranks: int) -> None:
-    corpus = random_words(tmp_path / "corpus.txt", words=50, tokens=10_001)
-    totals = [Trainer(corpus, **{**JOB, "epochs": 2, "rank": r, "ranks": ranks}).total_words for r in range(ranks)]
-    assert sum(totals) == 2 * 10_001
-    assert max(totals) - min(totals) <= 2
-
-
-def test_a_rank_sees_only_its_own_share(tmp_path: Path) -> None:
-    corpus = corpus_of(tmp_path / "corpus.txt", "a b " * 500 + "\n" + "c d " * 500)
+def test_a_rank_trains_only_its_own_part(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.txt"
+    path.write_text("a b " * 500 + "\n" + "c d " * 500)
     for rank, (own, other) in enumerate([("ab", "cd"), ("cd", "ab")]):
+        corpus = part_of([str(path)], rank, 2)
         # One window of the least width: centres are this rank's words, and they alone are positive targets.
-        trainer = Trainer(corpus, **{**JOB, "window_size": 1, "rank": rank, "ranks": 2})
+        trainer = Trainer(corpus, **{**JOB, "window_size": 1, "rank": rank})
         before = {word: trainer.input[corpus.words.index(word)].copy() for word in "abcd"}
         trainer.train(10**6)
         changed = {word for word in "abcd" if (trainer.input[corpus.words.index(word)] != before[word]).any()}
@@ -126,7 +121,7 @@ def test_a_rank_sees_only_its_own_share(tmp_path: Path) -> None:
 
 def test_ranks_begin_with_the_same_vectors_and_draw_different_numbers(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus.txt", "a b c d e f g h\n" * 400)
-    zero, one = (Trainer(corpus, **{**JOB, "rank": rank, "ranks": 2}) for rank in range(2))
+    zero, one = (Trainer(corpus, **{**JOB, "rank": rank}) for rank in range(2))
     assert (zero.input == one.input).all()
     for trainer in (zero, one):
         trainer.train(10**6)
@@ -137,7 +132,7 @@ def test_ranks_begin_with_the_same_vectors_and_draw_different_numbers(tmp_path: 
 def test_more_threads_than_words_is_no_trouble(tmp_path: Path, way: dict[str, Any]) -> None:
     for text in ("a", "a b", "a a a", "a b c\n\nd"):
         corpus = corpus_of(tmp_path / "corpus.txt", text)
-        trainer = trained(corpus, **way, threads=16, epochs=2, ranks=3, rank=1)
+        trainer = trained(corpus, **way, threads=16, epochs=2, rank=1)
         assert np.isfinite(trainer.word_vectors()).all()
 
 
@@ -198,7 +193,7 @@ def test_a_corpus_without_words_is_refused(tmp_path: Path) -> None:
         ({"learning_rate": float("nan")}, "learning_rate must be"),
         ({"sampling_threshold": 0.0}, "sampling_threshold must be"),
         ({"threads": 0}, "threads must be"),
-        ({"rank": 1}, "rank must be"),
+        ({"rank": -1}, "rank must be"),
         ({"subwords": True}, "does not learn subwords"),
         ({"mode": "cbow", "subwords": True, "min_char": 7}, "min_char must be"),
         ({"mode": "cbow", "subwords": True, "buckets": 0}, "buckets must be"),

@@ -21,7 +21,7 @@ class Corpus:
 
     @property
     def tokens_read(self) -> int:
-        """Every token of the files, also those below min_count."""
+        """Every token of the files, also those below min_count; of all ranks together."""
 
     @property
     def bytes_read(self) -> int: ...
@@ -35,9 +35,34 @@ class Corpus:
 
     @property
     def tokens(self) -> NDArray[np.uint32]:
-        """shape (tokens_read,): each token's word, 0x7FFFFFFF when it is not in the vocabulary. Read-only.
+        """shape (n,): the word of each token of this part, 0x7FFFFFFF when it is not in the vocabulary. Read-only.
 
         The last token of a sentence has the highest bit set.
+        """
+
+class CorpusPart:
+    """The part of the files that one of several ranks reads: tokenised, its words counted, the vocabulary unknown.
+
+    The files together are divided by bytes into a stretch for each rank, cut at separators.
+    """
+
+    def __init__(self, paths: Sequence[str], threads: int, rank: int, ranks: int) -> None:
+        """Raises:
+        ValueError: the part is not UTF-8 text; the message names the file, the first such byte and its offset.
+        OSError: a file cannot be read.
+        """
+
+    @property
+    def counts(self) -> bytes:
+        """What the other ranks must know of this part's words."""
+
+    def encode(self, min_count: int, threads: int, others: Sequence[bytes]) -> Corpus:
+        """The part as word ids, with the vocabulary of all parts; takes what the part holds, so only once.
+
+        Args:
+            others: the `counts` of every other rank, in any order.
+        Raises:
+            ValueError: it was done before, or `others` are no counts.
         """
 
 class Trainer:
@@ -66,12 +91,12 @@ class Trainer:
         seed: int,
         threads: int,
         rank: int = 0,
-        ranks: int = 1,
         instructions: str = "",
     ) -> None:
-        """A training job for the rank's part of the corpus: a contiguous share of each epoch.
+        """A training job for the tokens that the corpus holds.
 
         Args:
+            rank: of this host among several; every rank begins with the same matrices and draws its own numbers.
             instructions: one of usable_instructions(), "" for the fastest.
         Raises:
             ValueError: the corpus has no words, or a value cannot be trained with.
@@ -79,7 +104,7 @@ class Trainer:
         """
 
     def train(self, words: int) -> int:
-        """Trains up to `words` more tokens of this rank's part and returns how many there were, 0 at the end.
+        """Trains up to `words` more tokens and returns how many there were, 0 at the end.
 
         Raises:
             FloatingPointError: the learning rate is so high that the vectors grow beyond all bounds.
@@ -108,7 +133,7 @@ class Trainer:
 
     @property
     def total_words(self) -> int:
-        """Tokens of this rank's part x epochs."""
+        """Tokens that the corpus holds x epochs."""
 
     @property
     def words_done(self) -> int: ...

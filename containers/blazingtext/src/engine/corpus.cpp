@@ -4,16 +4,20 @@
 #include <array>
 #include <atomic>
 #include <cstdio>
+#include <numeric>
 #include <stdexcept>
 
 #include "files.h"
 #include "parallel.h"
+#include "told_counts.h"
 #include "utf8.h"
 
 namespace blazingtext {
 namespace {
 
 constexpr std::size_t kPartBytes = 1 << 20;
+// Places of words count on by this from one file to the next: a terabyte.
+constexpr std::uint64_t kFileSpan = 1ULL << 40;
 
 // As fastText separates tokens.
 constexpr std::array<bool, 256> kSeparators = [] {
@@ -31,7 +35,7 @@ struct Part {
     const MappedFile* file;
     std::size_t begin;
     std::size_t end;
-    std::uint64_t base;                 // of the file, in bytes of all files
+    std::uint64_t base;                 // the place of the file's first byte
     int owner = 0;                      // whose counter the numbers belong to
     bool leading_newline = false;       // the sentence of the part before ends with its last token
     std::vector<std::uint32_t> tokens;  // numbers in the owner's counter, later moved to the corpus
@@ -47,30 +51,38 @@ std::size_t cut(const MappedFile& file, std::size_t at) {
     return at;
 }
 
-std::vector<Part> parts_of(const std::vector<MappedFile>& files) {
+// Where the share of a rank begins when `count` things are divided evenly.
+std::size_t share_begin(std::size_t count, int rank, int ranks) {
+    const auto r = static_cast<std::size_t>(rank);
+    const auto n = static_cast<std::size_t>(ranks);
+    return count / n * r + count % n * r / n;
+}
+
+// The rank's share of all the files' bytes, in parts.
+std::vector<Part> parts_of(const std::vector<MappedFile>& files, int rank, int ranks) {
+    const std::size_t total = std::accumulate(files.begin(), files.end(), std::size_t{0},
+                                              [](std::size_t sum, const MappedFile& file) { return sum + file.size(); });
+    const std::size_t first = share_begin(total, rank, ranks);
+    const std::size_t last = share_begin(total, rank + 1, ranks);
     std::vector<Part> parts;
-    std::uint64_t base = 0;
-    for (const MappedFile& file : files) {
-        for (std::size_t begin = 0; begin < file.size();) {
-            const std::size_t end = cut(file, begin + kPartBytes);
+    std::size_t before = 0;  // bytes of the files before
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        const MappedFile& file = files[i];
+        const auto here = [&](std::size_t at) { return cut(file, std::clamp(at, before, before + file.size()) - before); };
+        const std::size_t stop = here(last);
+        for (std::size_t begin = here(first); begin < stop;) {
+            const std::size_t end = std::min(cut(file, begin + kPartBytes), stop);
             Part part = {};
             part.file = &file;
             part.begin = begin;
             part.end = end;
-            part.base = base;
+            part.base = i * kFileSpan;
             parts.push_back(std::move(part));
             begin = end;
         }
-        base += file.size();
+        before += file.size();
     }
     return parts;
-}
-
-// 64-bit FNV-1a, then a round of mixing, because the table takes its low bits and its tag from the high ones.
-inline std::uint64_t mixed(std::uint64_t hash) {
-    hash ^= hash >> 32;
-    hash *= 0x9E3779B97F4A7C15ULL;
-    return hash ^ (hash >> 29);
 }
 
 void tokenise(Part& part, WordCounter& counter) {
@@ -91,12 +103,10 @@ void tokenise(Part& part, WordCounter& counter) {
             continue;
         }
         const char* const begin = at;
-        std::uint64_t hash = 0xCBF29CE484222325ULL;
-        for (; at < end && !is_separator(*at); ++at) {
-            hash = (hash ^ static_cast<unsigned char>(*at)) * 0x100000001B3ULL;
-        }
+        WordHash hash;
+        for (; at < end && !is_separator(*at); ++at) hash.add(*at);
         const std::string_view text(begin, static_cast<std::size_t>(at - begin));
-        part.tokens.push_back(counter.add(text, mixed(hash), 1, part.base + static_cast<std::uint64_t>(begin - data)));
+        part.tokens.push_back(counter.add(text, hash.value(), 1, part.base + static_cast<std::uint64_t>(begin - data)));
     }
 }
 
@@ -149,34 +159,76 @@ std::vector<std::vector<std::uint32_t>> merge(std::vector<WordCounter>& counters
 
 }  // namespace
 
-Corpus::Corpus(const std::vector<std::string>& paths, std::int64_t min_count, int threads) {
-    if (threads < 1) throw std::invalid_argument("threads must be at least 1.");
+struct CorpusPart::Text {
     std::vector<MappedFile> files;
-    files.reserve(paths.size());
-    for (const std::string& path : paths) files.emplace_back(path);
-    std::vector<Part> parts = parts_of(files);
-    for (const MappedFile& file : files) bytes_read_ += file.size();
+    std::vector<Part> parts;
+    WordCounter counter;
+    std::vector<std::vector<std::uint32_t>> numbers;  // in `counter`, of the words of each part's owner
+    std::size_t bytes = 0;
+};
 
-    const std::size_t useful = std::clamp<std::size_t>(parts.size(), 1, static_cast<std::size_t>(threads));
-    std::vector<WordCounter> counters(useful);
-    count_words(parts, counters);
-    std::vector<std::vector<std::uint32_t>> ids = merge(counters);
+CorpusPart::CorpusPart(const std::vector<std::string>& paths, int threads, int rank, int ranks)
+    : text_(std::make_unique<Text>()) {
+    if (threads < 1) throw std::invalid_argument("threads must be at least 1.");
+    if (rank < 0 || rank >= ranks) throw std::invalid_argument("rank must be from 0 to ranks - 1.");
+    text_->files.reserve(paths.size());
+    for (const std::string& path : paths) text_->files.emplace_back(path);
+    text_->parts = parts_of(text_->files, rank, ranks);
+    for (const Part& part : text_->parts) text_->bytes += part.end - part.begin;
+
+    std::vector<WordCounter> counters(
+        std::clamp<std::size_t>(text_->parts.size(), 1, static_cast<std::size_t>(threads)));
+    count_words(text_->parts, counters);
+    text_->numbers = merge(counters);
+    text_->counter = std::move(counters[0]);
+}
+
+CorpusPart::~CorpusPart() = default;
+
+const CorpusPart::Text& CorpusPart::text() const {
+    if (text_ == nullptr) throw std::invalid_argument("a part of a corpus can be encoded only once.");
+    return *text_;
+}
+
+std::size_t CorpusPart::tokens_read() const {
+    return std::accumulate(text().parts.begin(), text().parts.end(), std::size_t{0},
+                           [](std::size_t sum, const Part& part) { return sum + part.tokens.size(); });
+}
+
+std::size_t CorpusPart::bytes_read() const { return text().bytes; }
+
+std::string CorpusPart::counts() const { return told_counts({tokens_read(), bytes_read()}, text().counter); }
+
+Corpus::Corpus(const std::vector<std::string>& paths, std::int64_t min_count, int threads)
+    : Corpus(CorpusPart(paths, threads), min_count, threads, {}) {}
+
+Corpus::Corpus(CorpusPart&& part, std::int64_t min_count, int threads, const std::vector<std::string_view>& others) {
+    if (threads < 1) throw std::invalid_argument("threads must be at least 1.");
+    bytes_read_ = part.bytes_read();
+    const std::unique_ptr<CorpusPart::Text> text = std::move(part.text_);
+    for (const std::string_view counts : others) {
+        const AmountRead amount = add_told_counts(counts, text->counter);
+        tokens_read_ += amount.tokens;
+        bytes_read_ += amount.bytes;
+    }
     std::vector<std::uint32_t> final_ids;
-    vocabulary_ = Vocabulary(counters[0], min_count, final_ids);
-    for (std::vector<std::uint32_t>& numbers : ids) {
+    vocabulary_ = Vocabulary(text->counter, min_count, final_ids);
+    for (std::vector<std::uint32_t>& numbers : text->numbers) {
         for (std::uint32_t& number : numbers) number = final_ids[number];
     }
 
+    std::vector<Part>& parts = text->parts;
     for (Part& part : parts) {
-        part.start = tokens_read_;
-        tokens_read_ += part.tokens.size();
+        part.start = size_;
+        size_ += part.tokens.size();
     }
-    tokens_.reset(new std::uint32_t[tokens_read_]);
+    tokens_read_ += size_;
+    tokens_.reset(new std::uint32_t[size_]);
     std::atomic<std::size_t> next{0};
-    in_parallel(static_cast<int>(useful), [&](int) {
+    in_parallel(threads, [&](int) {
         for (std::size_t i = next++; i < parts.size(); i = next++) {
             Part& part = parts[i];
-            const std::vector<std::uint32_t>& id_of = ids[static_cast<std::size_t>(part.owner)];
+            const std::vector<std::uint32_t>& id_of = text->numbers[static_cast<std::size_t>(part.owner)];
             std::uint32_t* to = tokens_.get() + part.start;
             for (const std::uint32_t token : part.tokens) {
                 *to++ = id_of[token & ~kEndOfSentence] | (token & kEndOfSentence);
@@ -188,7 +240,7 @@ Corpus::Corpus(const std::vector<std::string>& paths, std::int64_t min_count, in
     for (const Part& part : parts) {
         if ((part.leading_newline || part.begin == 0) && part.start > 0) tokens_[part.start - 1] |= kEndOfSentence;
     }
-    if (tokens_read_ > 0) tokens_[tokens_read_ - 1] |= kEndOfSentence;
+    if (size_ > 0) tokens_[size_ - 1] |= kEndOfSentence;
 }
 
 }  // namespace blazingtext

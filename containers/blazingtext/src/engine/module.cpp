@@ -3,6 +3,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "corpus.h"
@@ -206,6 +208,14 @@ void translate_exceptions() {
     });
 }
 
+std::unique_ptr<Corpus> encoded(CorpusPart& part, std::int64_t min_count, int threads,
+                                const std::vector<nb::bytes>& others) {
+    std::vector<std::string_view> counts;
+    for (const nb::bytes& other : others) counts.emplace_back(other.c_str(), other.size());
+    const nb::gil_scoped_release released;
+    return std::make_unique<Corpus>(std::move(part), min_count, threads, counts);
+}
+
 void bind_corpus(nb::module_& module) {
     nb::class_<Corpus>(module, "Corpus")
         .def(nb::init<const std::vector<std::string>&, std::int64_t, int>(), "paths"_a, "min_count"_a, "threads"_a,
@@ -219,8 +229,16 @@ void bind_corpus(nb::module_& module) {
                      })
         .def_prop_ro("tokens", [](nb::handle_t<Corpus> self) {
             const auto& corpus = nb::cast<const Corpus&>(self);
-            return read_only(self, corpus.tokens(), corpus.tokens_read());
+            return read_only(self, corpus.tokens(), corpus.size());
         });
+    nb::class_<CorpusPart>(module, "CorpusPart")
+        .def(nb::init<const std::vector<std::string>&, int, int, int>(), "paths"_a, "threads"_a, "rank"_a, "ranks"_a,
+             nb::call_guard<nb::gil_scoped_release>())
+        .def_prop_ro("counts", [](const CorpusPart& self) {
+                         const std::string counts = self.counts();
+                         return nb::bytes(counts.data(), counts.size());
+                     })
+        .def("encode", &encoded, "min_count"_a, "threads"_a, "others"_a);
 }
 
 void bind_trainer(nb::module_& module) {
@@ -230,18 +248,17 @@ void bind_trainer(nb::module_& module) {
             [](Trainer* self, const Corpus& corpus, const std::string& mode, int dim, int window_size,
                int negative_samples, int batch_size, int epochs, double learning_rate, double sampling_threshold,
                bool subwords, int min_char, int max_char, std::uint32_t buckets, std::uint64_t seed, int threads,
-               int rank, int ranks, const std::string& instructions) {
+               int rank, const std::string& instructions) {
                 const Settings settings{mode_of(mode), dim,           window_size,        negative_samples,
                                         batch_size,    epochs,        learning_rate,      sampling_threshold,
                                         subwords,      min_char,      max_char,           buckets,
-                                        seed,          threads,       rank,               ranks,
-                                        instructions};
+                                        seed,          threads,       rank,               instructions};
                 const nb::gil_scoped_release released;
                 new (self) Trainer(corpus, settings);
             },
             "corpus"_a, nb::kw_only(), "mode"_a, "dim"_a, "window_size"_a, "negative_samples"_a, "batch_size"_a,
             "epochs"_a, "learning_rate"_a, "sampling_threshold"_a, "subwords"_a, "min_char"_a, "max_char"_a,
-            "buckets"_a, "seed"_a, "threads"_a, "rank"_a = 0, "ranks"_a = 1, "instructions"_a = "",
+            "buckets"_a, "seed"_a, "threads"_a, "rank"_a = 0, "instructions"_a = "",
             nb::keep_alive<1, 2>())
         .def("train", &Trainer::train, "words"_a, nb::call_guard<nb::gil_scoped_release>())
         .def("pause", &pause)

@@ -41,7 +41,7 @@ void Settings::check() const {
     require(learning_rate > 0 && std::isfinite(learning_rate), "learning_rate must be above 0 and finite.");
     require(sampling_threshold > 0, "sampling_threshold must be above 0.");
     require(threads >= 1, "threads must be at least 1.");
-    require(ranks >= 1 && rank >= 0 && rank < ranks, "rank must be from 0 to ranks - 1.");
+    require(rank >= 0, "rank must be at least 0.");
     if (!subwords) return;
     require(mode != Mode::kBatchSkipgram, "mode=batch_skipgram does not learn subwords.");
     require(min_char >= 1 && min_char <= max_char, "min_char must be from 1 to max_char.");

@@ -30,8 +30,7 @@ struct Settings {
     std::uint32_t buckets;
     std::uint64_t seed;
     int threads;
-    int rank;
-    int ranks;
+    int rank;  // of this host: its random numbers are its own
     std::string instructions;  // the kernel's name, "" for the fastest
 
     // Throws std::invalid_argument for values that cannot be trained with.

@@ -34,12 +34,6 @@ Subwords subwords_of(const Corpus& corpus, const Settings& settings) {
     return Subwords(corpus.vocabulary(), settings.min_char, settings.max_char, settings.buckets);
 }
 
-std::size_t share_begin(std::size_t tokens, int rank, int ranks) {
-    const auto r = static_cast<std::size_t>(rank);
-    const auto n = static_cast<std::size_t>(ranks);
-    return tokens / n * r + tokens % n * r / n;
-}
-
 }  // namespace
 
 Trainer::Trainer(const Corpus& corpus, const Settings& settings)
@@ -51,11 +45,9 @@ Trainer::Trainer(const Corpus& corpus, const Settings& settings)
       subwords_(subwords_of(corpus, settings)),
       input_(corpus.vocabulary().size() + subwords_.buckets().size(), static_cast<std::size_t>(settings.dim)),
       output_(corpus.vocabulary().size(), static_cast<std::size_t>(settings.dim)),
-      begin_(share_begin(corpus.tokens_read(), settings.rank, settings.ranks)),
-      end_(share_begin(corpus.tokens_read(), settings.rank + 1, settings.ranks)),
-      total_words_(static_cast<std::int64_t>(end_ - begin_) * settings.epochs),
+      total_words_(static_cast<std::int64_t>(corpus.size()) * settings.epochs),
       most_centres_(most_centres(corpus.vocabulary().counts(), keep_)),
-      blocks_per_epoch_(static_cast<std::int64_t>((end_ - begin_ + kBlock - 1) / kBlock)) {
+      blocks_per_epoch_(static_cast<std::int64_t>((corpus.size() + kBlock - 1) / kBlock)) {
     initialise();
     for (int thread = 0; thread < settings.threads; ++thread) {
         const auto stream = static_cast<std::uint64_t>(settings.rank) << 32 | static_cast<std::uint64_t>(thread);
@@ -96,8 +88,8 @@ bool Trainer::take_block(Worker& worker) {
     if (blocks_per_epoch_ == 0) return false;
     const std::int64_t index = next_block_++;
     if (index / blocks_per_epoch_ >= settings_.epochs) return false;
-    const std::size_t begin = begin_ + static_cast<std::size_t>(index % blocks_per_epoch_) * kBlock;
-    worker.begin({begin, std::min(begin + kBlock, end_)});
+    const std::size_t begin = static_cast<std::size_t>(index % blocks_per_epoch_) * kBlock;
+    worker.begin({begin, std::min(begin + kBlock, corpus_.size())});
     return true;
 }
 

@@ -88,11 +88,7 @@ private:
     Matrix input_;
     Matrix output_;
 
-    // This rank's part of the corpus.
-    std::size_t begin_;
-    std::size_t end_;
     std::int64_t total_words_;
-
     const std::size_t most_centres_;
     std::int64_t blocks_per_epoch_;
     std::atomic<std::int64_t> next_block_{0};

@@ -8,7 +8,21 @@
 
 namespace blazingtext {
 
-// Counts distinct words. The words' text stays where it is (in a mapped file) and must outlive this object.
+// 64-bit FNV-1a, then a round of mixing, because the counter's table takes its low bits and its tag from the high ones.
+class WordHash {
+public:
+    void add(char byte) { hash_ = (hash_ ^ static_cast<unsigned char>(byte)) * 0x100000001B3ULL; }
+
+    std::uint64_t value() const {
+        const std::uint64_t folded = (hash_ ^ (hash_ >> 32)) * 0x9E3779B97F4A7C15ULL;
+        return folded ^ (folded >> 29);
+    }
+
+private:
+    std::uint64_t hash_ = 0xCBF29CE484222325ULL;
+};
+
+// Counts distinct words. The words' text stays where it is (in a mapped file, say) and must outlive this object.
 class WordCounter {
 public:
     struct Entry {
