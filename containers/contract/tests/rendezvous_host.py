@@ -20,6 +20,8 @@ from contract.training import report_failure
 
 
 def work(hosts: Hosts, behaviour: str) -> None:
+    if behaviour.startswith("busy"):
+        time.sleep(600)  # as in one long call of an engine
     assert hosts.exchange(f"from {hosts.rank}") == [f"from {rank}" for rank in range(hosts.size)]
     print("met", flush=True)
     if hosts.rank == int(behaviour.partition("@")[2] or -1):
@@ -29,6 +31,15 @@ def work(hosts: Hosts, behaviour: str) -> None:
     part[...] = hosts.rank + 1
     hosts.exchange(None)
     hosts.add_up(part)
+    large = 2**53 + 1  # neither float32 nor float64 holds it
+    counts = np.array([[large], [hosts.rank]])
+    hosts.add_up(counts)
+    assert counts.tolist() == [[hosts.size * large], [sum(range(hosts.size))]]
+    contents = [bytes(rank) + f"{rank}\n".encode() * 1000 * rank for rank in range(hosts.size)]
+    assert hosts.share(contents[hosts.rank]) == contents
+    if behaviour == "write" and hosts.rank == 0:
+        print("writing", flush=True)
+        time.sleep(8)
     hosts.await_master()
     print(json.dumps(rows.tolist()), flush=True)
 

@@ -7,29 +7,37 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from contract.environment import TrainingEnvironment
 from contract.errors import AlgorithmError, ClientError
+from contract.sign_in import SignInDesk
 from contract.training import report_failure
 
 logger = logging.getLogger(__name__)
 
 _PERIOD = 0.5  # seconds between signs of life
-_FAREWELL = 10.0  # seconds that a host which is leaving waits for the others to hear of it
+_FAREWELL = 10.0  # seconds, at least, that a host which is leaving waits for the others to hear of it
 
 
 @dataclass(frozen=True)
 class HostFailure:
-    """Why the job cannot go on: the host to blame, and the sentence it failed with (None: it went silent)."""
+    """Why the job cannot go on: the host to blame, and the sentence it failed with.
+
+    Without a sentence the host was lost: it went silent, or never came while the others `waited` so many seconds.
+    """
 
     host: str
     users_mistake: bool = False
     sentence: str | None = None
+    waited: float | None = None
 
     def error(self) -> Exception:
         """What the other hosts raise."""
+        if self.waited is not None:
+            return AlgorithmError(f"host {self.host} did not join the job within {self.waited:g} s; check its log.")
         if self.sentence is None:
             return AlgorithmError(f"host {self.host} stopped answering, so the job ends on every host.")
         told = f"host {self.host} failed: {self.sentence}"
@@ -84,21 +92,23 @@ class Watch(threading.Thread):
         self._talker.start()
         super().start()
 
-    def await_sign_in(self, patience: float) -> None:
-        """Wait until every host has signed in.
+    def await_sign_in(self, patience: float, desk: SignInDesk | None) -> None:
+        """Wait until every host is watched.
 
+        Args:
+            patience: seconds.
+            desk: where the hosts signed in, on the first host.
         Raises:
-            AlgorithmError: one has not within `patience` seconds; names those that are missing.
-            ClientError, AlgorithmError: one failed meanwhile.
+            ClientError, AlgorithmError: one did not come in time, was lost or failed meanwhile.
         """
         deadline = time.monotonic() + patience
         while missing := [host for host, beat in zip(self._environment.hosts, self._beats, strict=True) if beat < 0]:
+            if desk and desk.lost in missing:
+                self._fail(HostFailure(desk.lost))
+            elif time.monotonic() > deadline:
+                self._fail(HostFailure(missing[0], waited=patience))
             if self.failure:
                 raise self.failure.error()
-            if time.monotonic() > deadline:
-                raise AlgorithmError(
-                    f"host {', '.join(missing)} did not join the job within {patience:g} s; check its log."
-                )
             time.sleep(_PERIOD / 10)
 
     def run(self) -> None:
@@ -114,6 +124,9 @@ class Watch(threading.Thread):
         while not self.failure and not self._leaving.wait(_PERIOD):
             self._look()
             self._looked = time.monotonic()
+        if self.failure and not self._leaving.is_set():
+            with suppress(RuntimeError):  # where the store still answers, all hosts are to blame the same one at once
+                self._tell(replace(self._state, failure=self.failure))
 
     def await_failure(self) -> HostFailure | None:
         """After a connection broke: the host to blame, once its silence has lasted, or None when all are alive."""
@@ -126,19 +139,27 @@ class Watch(threading.Thread):
             time.sleep(_PERIOD / 5)
         return self.failure
 
-    def leave(self, failure: HostFailure | None) -> None:
-        """Say that this host is done, or why it failed; the first host stays until the others have heard."""
+    def leave(self, failure: HostFailure | None) -> HostFailure | None:
+        """Say that this host is done, or why it failed; the first host stays until the others have heard.
+
+        Returns:
+            On the first host: one that did not hear it, if any.
+        """
         self._leaving.set()
         self._talker.join(_FAREWELL)
         if self._talker.is_alive():
-            return  # the first host is frozen
+            return None  # the first host is frozen
+        staying: list[str] = []
         try:
             self._tell(replace(self._state, left=True, failure=failure))
-            deadline = time.monotonic() + _FAREWELL
-            while self._environment.is_master and time.monotonic() < deadline and not self._all_left(failure):
+            deadline = time.monotonic() + max(_FAREWELL, self._silence)
+            while self._environment.is_master and (staying := self._staying()) and time.monotonic() < deadline:
+                if failure and failure.sentence is None and staying == [failure.host]:
+                    break  # it can no longer say so
                 time.sleep(_PERIOD / 5)
         except RuntimeError as error:  # the first host is gone, and with it the store: nobody listens any more
             logger.debug("could not say farewell: %s", error)
+        return HostFailure(staying[0]) if staying else None
 
     def _look(self) -> None:
         try:
@@ -157,12 +178,10 @@ class Watch(threading.Thread):
             elif state.beat >= 0 and not state.left and now - self._heard[rank] > self._silence:
                 self._fail(HostFailure(host))
 
-    def _all_left(self, failure: HostFailure | None) -> bool:
-        """Whether every host has left, but for one that can no longer say so."""
+    def _staying(self) -> list[str]:
+        """The hosts that have not left."""
         self._read()
-        silent = failure.host if failure and failure.sentence is None else None
-        pairs = zip(self._environment.hosts, self._states, strict=True)
-        return all(state.left or host == silent for host, state in pairs)
+        return [host for host, state in zip(self._environment.hosts, self._states, strict=True) if not state.left]
 
     def _read(self) -> None:
         ranks = [rank for rank, state in enumerate(self._states) if state.beat >= 0 or self._signed_in(rank)]
