@@ -51,36 +51,44 @@ std::size_t cut(const MappedFile& file, std::size_t at) {
     return at;
 }
 
-// Where the share of a rank begins when `count` things are divided evenly.
-std::size_t share_begin(std::size_t count, int rank, int ranks) {
-    const auto r = static_cast<std::size_t>(rank);
-    const auto n = static_cast<std::size_t>(ranks);
-    return count / n * r + count % n * r / n;
+Part part_of(const MappedFile& file, std::size_t begin, std::size_t end, std::uint64_t base) {
+    Part part = {};
+    part.file = &file;
+    part.begin = begin;
+    part.end = end;
+    part.base = base;
+    return part;
 }
 
-// The rank's share of all the files' bytes, in parts.
+// Where a share begins when `count` things are divided evenly.
+std::size_t share_begin(std::size_t count, std::size_t share, std::size_t shares) {
+    return count / shares * share + count % shares * share / shares;
+}
+
+// The rank's share of all the files' bytes, in parts: of so many parts of equal length, every ranks-th. So all ranks
+// together go through the corpus from its beginning to its end, as one rank would.
 std::vector<Part> parts_of(const std::vector<MappedFile>& files, int rank, int ranks) {
     const std::size_t total = std::accumulate(files.begin(), files.end(), std::size_t{0},
                                               [](std::size_t sum, const MappedFile& file) { return sum + file.size(); });
-    const std::size_t first = share_begin(total, rank, ranks);
-    const std::size_t last = share_begin(total, rank + 1, ranks);
+    const auto r = static_cast<std::size_t>(rank);
+    const auto n = static_cast<std::size_t>(ranks);
+    const std::size_t rounds = (total + n * kPartBytes - 1) / (n * kPartBytes);
     std::vector<Part> parts;
     std::size_t before = 0;  // bytes of the files before
+    std::size_t round = 0;
     for (std::size_t i = 0; i < files.size(); ++i) {
         const MappedFile& file = files[i];
-        const auto here = [&](std::size_t at) { return cut(file, std::clamp(at, before, before + file.size()) - before); };
-        const std::size_t stop = here(last);
-        for (std::size_t begin = here(first); begin < stop;) {
-            const std::size_t end = std::min(cut(file, begin + kPartBytes), stop);
-            Part part = {};
-            part.file = &file;
-            part.begin = begin;
-            part.end = end;
-            part.base = i * kFileSpan;
-            parts.push_back(std::move(part));
-            begin = end;
+        const std::size_t after = before + file.size();
+        const auto here = [&](std::size_t share) {
+            return cut(file, std::clamp(share_begin(total, share, rounds * n), before, after) - before);
+        };
+        for (; round < rounds; ++round) {
+            const std::size_t begin = here(round * n + r);
+            const std::size_t end = here(round * n + r + 1);
+            if (begin < end) parts.push_back(part_of(file, begin, end, i * kFileSpan));
+            if (share_begin(total, round * n + r + 1, rounds * n) > after) break;  // goes on in the next file
         }
-        before += file.size();
+        before = after;
     }
     return parts;
 }
@@ -174,7 +182,10 @@ CorpusPart::CorpusPart(const std::vector<std::string>& paths, int threads, int r
     text_->files.reserve(paths.size());
     for (const std::string& path : paths) text_->files.emplace_back(path);
     text_->parts = parts_of(text_->files, rank, ranks);
-    for (const Part& part : text_->parts) text_->bytes += part.end - part.begin;
+    for (const Part& part : text_->parts) {
+        text_->bytes += part.end - part.begin;
+        part.file->announce(part.begin, part.end);
+    }
 
     std::vector<WordCounter> counters(
         std::clamp<std::size_t>(text_->parts.size(), 1, static_cast<std::size_t>(threads)));
@@ -236,9 +247,10 @@ Corpus::Corpus(CorpusPart&& part, std::int64_t min_count, int threads, const std
             std::vector<std::uint32_t>().swap(part.tokens);
         }
     });
-    // The end of a file ends a sentence, too.
-    for (const Part& part : parts) {
-        if ((part.leading_newline || part.begin == 0) && part.start > 0) tokens_[part.start - 1] |= kEndOfSentence;
+    // A sentence ends before a newline, and where the next part is not what follows in the same file.
+    for (std::size_t i = 1; i < parts.size(); ++i) {
+        const bool follows = parts[i].file == parts[i - 1].file && parts[i].begin == parts[i - 1].end;
+        if ((parts[i].leading_newline || !follows) && parts[i].start > 0) tokens_[parts[i].start - 1] |= kEndOfSentence;
     }
     if (size_ > 0) tokens_[size_ - 1] |= kEndOfSentence;
 }

@@ -12,7 +12,8 @@
 namespace blazingtext {
 
 // The part of the files that one of several ranks reads, tokenised and its words counted: the first half of making a
-// Corpus. All files together are divided by bytes into a stretch for each rank, cut at separators.
+// Corpus. All files together are divided by bytes into stretches of equal length, cut at separators, that the ranks take
+// in turn.
 class CorpusPart {
 public:
     // Throws FileError, and std::invalid_argument for bytes that are not UTF-8.

@@ -27,7 +27,6 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
             error = errno;
         } else {
             data_ = static_cast<const char*>(mapped);
-            ::madvise(mapped, size_, MADV_WILLNEED);
         }
     }
     ::close(descriptor);
@@ -36,6 +35,12 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+void MappedFile::announce(std::size_t begin, std::size_t end) const {
+    if (begin >= end) return;
+    const std::size_t aligned = begin - begin % static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    ::madvise(const_cast<char*>(data_) + aligned, end - aligned, MADV_WILLNEED);
+}
 
 MappedFile::~MappedFile() {
     if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);

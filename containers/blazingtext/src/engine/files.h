@@ -25,6 +25,9 @@ public:
     MappedFile& operator=(const MappedFile&) = delete;
     ~MappedFile();
 
+    // Tells the system that these bytes will be read, so that it may begin to fetch them.
+    void announce(std::size_t begin, std::size_t end) const;
+
     const std::string& path() const { return path_; }
     const char* data() const { return data_; }
     std::size_t size() const { return size_; }
