@@ -188,7 +188,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=_positive, default=3)
     parser.add_argument("--epochs", type=_positive, default=5)
     parser.add_argument("--peer-epochs", type=_positive, default=1, help="of fastText where its scores are known")
-    parser.add_argument("--quality-seeds", type=_positive, default=3, help="rounds whose vectors of fastText are scored, too: they take long")
+    parser.add_argument(
+        "--quality-seeds",
+        type=_positive,
+        default=3,
+        help="rounds whose vectors of fastText are scored, too: they take long",
+    )
     parser.add_argument("--quality-only", action="store_true", help="only train and score peers without scores")
     parser.add_argument("--threads", type=_positive, default=2, help="of each program in the first table")
     parser.add_argument("--seed", type=int, default=1, help="of the first round; each further round's is one more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,24 +53,54 @@ def test_a_corpus_that_differs_from_host_to_host_is_refused_on_all(jobs: Jobs, c
         assert host.failure.startswith("ClientError: ")
 
 
-def test_a_bad_corpus_on_one_host_ends_the_job_on_both(jobs: Jobs, corpus: bytes) -> None:
-    first, second = jobs.start(corpus, hosts=2, corpora={1: b"bad \xfe"}, environ=QUICK)
+def test_a_bad_byte_in_one_hosts_part_ends_the_job_on_both(jobs: Jobs, corpus: bytes) -> None:
+    first, second = jobs.start(corpus + b"bad \xfe", hosts=2, environ=QUICK)
     assert finish([first, second]) == [1, 1]
-    sentence = "channel 'train': corpus.txt is not UTF-8 text: byte 0xfe at offset 4."
+    sentence = f"channel 'train': corpus.txt is not UTF-8 text: byte 0xfe at offset {len(corpus) + 4}."
     assert second.failure == f"ClientError: {sentence}"
     assert first.failure == f"ClientError: host algo-2 failed: {sentence}"
 
 
+SURVIVORS_HAVE = 60  # seconds from a host's death to the end of the job
+
+
 @pytest.mark.parametrize("lost", [0, 1])
-def test_a_host_killed_in_training_ends_the_job_on_the_other_with_its_name(
-    jobs: Jobs, corpus: bytes, lost: int
+@pytest.mark.parametrize(
+    ("phase", "last_words"),
+    [("joining", "Processing "), ("exchanging counts", "hosts have met."), ("training", "Progress: ")],
+)
+def test_a_host_that_is_killed_ends_the_job_on_the_other_with_its_name(
+    jobs: Jobs, corpus: bytes, phase: str, last_words: str, lost: int
 ) -> None:
     hosts = jobs.start(corpus * 500, {"epochs": "10000"}, hosts=2, environ=QUICK)
-    hosts[lost].read_until("hosts have met.")
-    hosts[1 - lost].read_until("hosts have met.")
+    hosts[0 if phase == "training" else lost].read_until(last_words)
+    if phase == "joining":
+        time.sleep(0.5)  # it has signed in by now; that all have met takes a few seconds
     hosts[lost].process.kill()
-    assert hosts[1 - lost].finish(timeout=60) == 1
-    assert f"host algo-{lost + 1} stopped answering" in hosts[1 - lost].failure
+    assert hosts[1 - lost].finish(timeout=SURVIVORS_HAVE) == 1
+    reason = f"AlgorithmError: host algo-{lost + 1} stopped answering, so the job ends on every host."
+    assert hosts[1 - lost].failure == reason
+
+
+def test_a_first_host_that_is_killed_while_it_writes_ends_the_job_on_the_other(jobs: Jobs) -> None:
+    words = " ".join(f"w{number}" for number in range(200_000)).encode()
+    first, second = jobs.start(words, {"epochs": "1", "vector_dim": "100"}, hosts=2, environ=QUICK)
+    first.read_until("Training finished!")
+    first.process.kill()
+    assert second.finish(timeout=SURVIVORS_HAVE) == 1
+    assert second.failure == "AlgorithmError: host algo-1 stopped answering, so the job ends on every host."
+    assert not (first.model / "eval.json").exists()
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_host_that_is_killed_before_its_first_word_is_waited_for_but_not_for_ever(
+    jobs: Jobs, corpus: bytes, lost: int
+) -> None:
+    hosts = jobs.start(corpus, hosts=2, environ={**QUICK, "KINDLING_HOST_JOIN_S": "10"})
+    hosts[lost].process.kill()
+    assert hosts[1 - lost].finish(timeout=SURVIVORS_HAVE) == 1
+    assert hosts[1 - lost].failure.startswith(f"AlgorithmError: host algo-{lost + 1} did not join the job ")
+    assert hosts[1 - lost].failure.endswith(" within 10 s; check its log.")
 
 
 def test_a_stopped_job_of_two_hosts_keeps_what_was_trained_so_far(jobs: Jobs, corpus: bytes) -> None:

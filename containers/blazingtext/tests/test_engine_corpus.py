@@ -160,7 +160,7 @@ def test_ranks_share_a_large_file_evenly_and_with_all_threads(tmp_path: Path, ra
 def test_a_bad_byte_is_found_by_the_rank_whose_part_holds_it(tmp_path: Path) -> None:
     paths = written(tmp_path, b"fine " * 100 + b"caf\xe9 " + b"fine " * 10)
     CorpusPart(paths, 1, 0, 2)
-    with pytest.raises(ValueError, match="part-0.txt is not UTF-8 text: byte 0xe9 at offset 503"):
+    with pytest.raises(ValueError, match=r"part-0\.txt is not UTF-8 text: byte 0xe9 at offset 503"):
         CorpusPart(paths, 1, 1, 2)
 
 

@@ -160,4 +160,3 @@ def test_a_host_killed_while_the_first_writes_ends_the_job_on_the_others(
             assert hosts[rank].wait(timeout=SURVIVORS_HAVE) == 1
             reason = failure(tmp_path, f"algo-{rank + 1}")
             assert reason == f"AlgorithmError: host algo-{lost + 1} stopped answering, so the job ends on every host."
-

@@ -1,7 +1,7 @@
 """The C++ engine: reads corpora, trains word vectors, writes them as text. Sources: src/engine."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class Corpus:
 class CorpusPart:
     """The part of the files that one of several ranks reads: tokenised, its words counted, the vocabulary unknown.
 
-    The files together are divided by bytes into a stretch for each rank, cut at separators.
+    The files together are divided by bytes into stretches of at most a MiB, cut at separators, that ranks take in turn.
     """
 
     def __init__(self, paths: Sequence[str], threads: int, rank: int, ranks: int) -> None:
@@ -188,6 +188,56 @@ class Trainer:
 
     def word_vectors(self) -> NDArray[np.float32]:
         """shape (V, dim): a copy of the words' vectors; with subwords the mean over the word and its n-grams."""
+
+class Replica:
+    """A copy of a trainer's matrices, against which changes are told: a row's change is its value less what it was.
+
+    Of batch_skipgram: both matrices have a row for each word.
+    """
+
+    ROWS: Final[int]
+    """Rows of each matrix whose changes are told at once, at most."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        """Raises:
+        MemoryError: a second pair of matrices does not fit into memory.
+        """
+
+    @property
+    def input(self) -> NDArray[np.float32]:
+        """shape (V, dim): the copy, with padded rows. Read-only."""
+
+    @property
+    def output(self) -> NDArray[np.float32]:
+        """shape (V, dim): the copy, with padded rows. Read-only."""
+
+    def tell(self, begin: int, end: int) -> NDArray[np.float32]:
+        """shape (2 * (end - begin), padded dim): changes of the input rows from begin to end, then of the output rows.
+
+        The array is the replica's own: the next call writes to it, too.
+        """
+
+    def take(
+        self,
+        begin: int,
+        end: int,
+        hosts: int,
+        rates: NDArray[np.float32],
+        of_inputs: tuple[NDArray[np.float32], NDArray[np.float32], float],
+        of_outputs: tuple[NDArray[np.float32], NDArray[np.float32], float],
+    ) -> None:
+        """Makes of rows, here and in the trainer, what they were plus the damped sum that `tell`'s array holds by now.
+
+        Along a direction of curvature h, a sum is multiplied by (1 - q^n) / (n (1 - q)), q = exp(-rate h), n = hosts.
+        Then it is cut to the length of the row with the mean of the changes, or of that mean if it is longer.
+
+        Args:
+            rates: shape (2 * (end - begin),): learning rate x updates by one host, of each row that was told.
+            of_inputs, of_outputs: the curvature for the rows of each matrix: orthonormal directions, shape (k, dim); h
+                along each, shape (k,); h in all directions orthogonal to them.
+        Raises:
+            ValueError: the arrays' shapes do not fit.
+        """
 
 def write_text_vectors(path: str, words: list[str], matrix: NDArray[np.float32]) -> None:
     """Writes word2vec's text format; each number is as short as still reads back the same.

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from blazingtext import fasttext_format, gpu
-from blazingtext._engine import Corpus, Trainer, write_text_vectors
+from blazingtext._engine import Corpus, CorpusPart, Trainer, write_text_vectors
 from blazingtext.checkpointing import TrainerCheckpoints
 from blazingtext.cuda_device import Device, find_device
-from blazingtext.distributed import Averaging
+from blazingtext.curvature import Updates
+from blazingtext.distributed import Synchronisation
 from blazingtext.evaluation import evaluate
 from blazingtext.gpu import AnyTrainer
 from blazingtext.machine import cpu_sockets, identify_gpus
 from blazingtext.progress import Pace, Progress
+from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
 from contract.rendezvous import Hosts, rendezvous
@@ -62,7 +65,7 @@ def train(environment: TrainingEnvironment) -> None:
     device = choose_device(environment)
     announce(environment, settings, device)
     with rendezvous(environment) as hosts:
-        corpus = read_corpus(environment, settings)
+        corpus = read_corpus(hosts, environment, settings)
         trainer = make_trainer(corpus, environment, settings, device)
         if fit(trainer, corpus, hosts, environment, settings) and environment.is_master:
             write_model(trainer, corpus, environment.paths.model, settings)
@@ -110,21 +113,24 @@ def announce(environment: TrainingEnvironment, settings: Word2Vec, device: Devic
         logger.warning("vector_dim=%d needs much memory; most uses need no more than 300.", settings.vector_dim)
 
 
-def read_corpus(environment: TrainingEnvironment, settings: Word2Vec) -> Corpus:
-    """The channel's files, encoded.
+def read_corpus(hosts: Hosts, environment: TrainingEnvironment, settings: Word2Vec) -> Corpus:
+    """This host's part of the channel's files, encoded by the vocabulary of all.
 
     Raises:
-        ClientError: no files, bytes that are not UTF-8, or no word that is frequent enough.
+        ClientError: no files, other files than on the other hosts, bytes that are not UTF-8, or no word that is
+            frequent enough.
     """
     channel = environment.channel("train")
     files = channel.files()
     for path in files:
         print(f"Processing {path} . File size: {path.stat().st_size / 2**20} MB")
+    cores = threads(environment, settings)
     try:
-        corpus = Corpus([str(path) for path in files], settings.min_count, threads(environment, settings))
+        part = CorpusPart([str(path) for path in files], cores, hosts.rank, hosts.size)
     except ValueError as error:
         found = str(error).replace(f"{channel.directory}/", "")
         raise ClientError(f"channel {channel.name!r}: {found}") from error
+    corpus = part.encode(settings.min_count, cores, others_counts(part, files, channel, hosts))
     for millions in range(10, corpus.tokens_read // 10**6, 10):
         print(f"Read {millions}M words")
     print(f"Read {corpus.tokens_read // 10**6}M words")
@@ -135,6 +141,24 @@ def read_corpus(environment: TrainingEnvironment, settings: Word2Vec) -> Corpus:
             f" ({corpus.tokens_read} tokens read); lower min_count or check the corpus."
         )
     return corpus
+
+
+def others_counts(part: CorpusPart, files: Sequence[Path], channel: InputChannel, hosts: Hosts) -> list[bytes]:
+    """What the other hosts counted in their parts of the channel.
+
+    Raises:
+        ClientError: they were given other files.
+    """
+    if hosts.size == 1:
+        return []
+    seen = hosts.exchange([[str(path.relative_to(channel.directory)), path.stat().st_size] for path in files])
+    if any(listed != seen[0] for listed in seen):
+        found = ", ".join(f"{len(listed)} files of {sum(size for _, size in listed)} bytes" for listed in seen)
+        raise ClientError(
+            f"channel {channel.name!r} differs from host to host ({found}); its distribution must be FullyReplicated."
+        )
+    counts = hosts.share(part.counts)
+    return counts[: hosts.rank] + counts[hosts.rank + 1 :]
 
 
 def threads(environment: TrainingEnvironment, settings: Word2Vec) -> int:
@@ -168,7 +192,6 @@ def make_trainer(
             seed=settings.seed,
             threads=threads(environment, settings),
             rank=environment.rank,
-            ranks=len(environment.hosts),
         )
         return gpu.Trainer(trainer, corpus, device) if device else trainer
     except MemoryError:
@@ -190,7 +213,9 @@ def fit(
         ClientError: the vectors grew beyond all bounds, or the checkpoint is another job's.
     """
     checkpoints = TrainerCheckpoints(environment, hosts, trainer, corpus)
-    averaging = Averaging(hosts, trainer, corpus)
+    synchronisation = None
+    if isinstance(trainer, Trainer) and hosts.size > 1:
+        synchronisation = Synchronisation(hosts, trainer, updates(corpus, settings))
     words: int
     words = words_before = sum(hosts.exchange(trainer.words_done))
     progress = Progress(
@@ -200,23 +225,26 @@ def fit(
     unfinished, stopping = True, False
     while not stopping:
         with divergence_named(settings):
-            trained = trainer.train(averaging.interval) if averaging.interval else pace.train()
-        reports = hosts.exchange(
+            trained = trainer.train(synchronisation.interval) if synchronisation else pace.train()
+        report = np.array(
             [
-                trainer.words_done,
-                trained > 0 and trainer.words_done < trainer.total_words,
-                environment.stopping.is_set(),
-                checkpoints.due,
-            ]
+                [trainer.words_done],
+                [trainer.alpha * trained],
+                [trained > 0 and trainer.words_done < trainer.total_words],
+                [environment.stopping.is_set()],
+                [checkpoints.due],
+            ],
+            np.float64,
         )
-        words = sum(report[0] for report in reports)
-        unfinished = any(report[1] for report in reports)
-        stopping = not unfinished or any(report[2] for report in reports)
-        saving = checkpoints.active and words > words_before and (stopping or any(report[3] for report in reports))
+        hosts.add_up(report)
+        words, unfinished = int(report[0, 0]), report[2, 0] > 0
+        stopping = not unfinished or report[3, 0] > 0
+        saving = checkpoints.active and words > words_before and (stopping or report[4, 0] > 0)
         if saving:
             with divergence_named(settings):
-                trained += checkpoints.pause()
-        averaging.synchronise(trained, everything=stopping or saving)
+                checkpoints.pause()
+        if synchronisation:
+            synchronisation.synchronise(report[1, 0] / hosts.size, everything=stopping or saving)
         if saving:
             checkpoints.save()
         progress.tell(words, trainer.alpha, finished=not unfinished)
@@ -241,6 +269,17 @@ def divergence_named(settings: Word2Vec) -> Iterator[None]:
             f"learning_rate={settings.learning_rate:g} is too high for this corpus: the vectors grew beyond all"
             " bounds; lower it."
         ) from None
+
+
+def updates(corpus: Corpus, settings: Word2Vec) -> Updates:
+    """How often batch_skipgram, the mode that several hosts run, moves each row."""
+    return Updates.of_batch_skipgram(
+        corpus.counts,
+        corpus.tokens_read,
+        window_size=settings.window_size,
+        negative_samples=settings.negative_samples,
+        sampling_threshold=settings.sampling_threshold,
+    )
 
 
 def write_model(trainer: AnyTrainer, corpus: Corpus, folder: Path, settings: Word2Vec) -> None:

@@ -3,6 +3,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
@@ -12,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "files.h"
 #include "kernel.h"
 #include "matrix.h"
+#include "replica.h"
 #include "settings.h"
 #include "subwords.h"
 #include "text_vectors.h"
@@ -45,6 +48,12 @@ auto owned(std::unique_ptr<Number[]> data, Sizes... sizes) {
 FloatMatrix view(nb::handle owner, Matrix& matrix) {
     const auto stride = static_cast<std::int64_t>(matrix.stride());
     return FloatMatrix(matrix.row(0), {matrix.rows(), matrix.dim()}, owner, {stride, 1});
+}
+
+nb::ndarray<nb::numpy, const float, nb::ndim<2>> read_only(nb::handle owner, const Matrix& matrix) {
+    const auto stride = static_cast<std::int64_t>(matrix.stride());
+    return nb::ndarray<nb::numpy, const float, nb::ndim<2>>(matrix.row(0), {matrix.rows(), matrix.dim()}, owner,
+                                                            {stride, 1});
 }
 
 nb::list words_of(const Corpus& corpus) {
@@ -288,12 +297,52 @@ void bind_trainer(nb::module_& module) {
         .def("word_vectors", [](Trainer& self) { return word_vectors(self, self.output().rows(), self.output().dim()); });
 }
 
+using Floats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using FloatRows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using CurvatureArrays = std::tuple<FloatRows, Floats, float>;
+
+Curvature curvature_of(const CurvatureArrays& arrays, std::size_t dim) {
+    const auto& [directions, along, elsewhere] = arrays;
+    if (directions.shape(1) != dim || directions.shape(0) != along.shape(0)) {
+        throw nb::value_error("directions must be as many as the curvatures along them, each of the rows' length.");
+    }
+    return Curvature{directions.data(), along.data(), along.shape(0), elsewhere};
+}
+
+void take_changes(Replica& replica, std::size_t begin, std::size_t end, int hosts, Floats rates,
+                  const CurvatureArrays& of_inputs, const CurvatureArrays& of_outputs) {
+    if (begin > end || rates.shape(0) != 2 * (end - begin)) throw nb::value_error("rates must be two for each row.");
+    const Curvature inputs = curvature_of(of_inputs, replica.dim());
+    const Curvature outputs = curvature_of(of_outputs, replica.dim());
+    const nb::gil_scoped_release released;
+    replica.take(begin, end, hosts, rates.data(), inputs, outputs);
+}
+
+void bind_replica(nb::module_& module) {
+    nb::class_<Replica>(module, "Replica")
+        .def(nb::init<Trainer&>(), "trainer"_a, nb::keep_alive<1, 2>())
+        .def_prop_ro("input", [](nb::handle_t<Replica> self) { return read_only(self, nb::cast<Replica&>(self).input()); })
+        .def_prop_ro("output",
+                     [](nb::handle_t<Replica> self) { return read_only(self, nb::cast<Replica&>(self).output()); })
+        .def_prop_ro_static("ROWS", [](nb::handle) { return Replica::kRows; })
+        .def(
+            "tell",
+            [](nb::handle_t<Replica> self, std::size_t begin, std::size_t end) {
+                auto& replica = nb::cast<Replica&>(self);
+                replica.tell(begin, end);
+                return FloatMatrix(replica.changes(), {2 * (end - begin), replica.stride()}, self);
+            },
+            "begin"_a, "end"_a)
+        .def("take", &take_changes, "begin"_a, "end"_a, "hosts"_a, "rates"_a, "of_inputs"_a, "of_outputs"_a);
+}
+
 }  // namespace
 
 NB_MODULE(_engine, module) {
     translate_exceptions();
     bind_corpus(module);
     bind_trainer(module);
+    bind_replica(module);
     module.def("write_text_vectors", &write_vectors, "path"_a, "words"_a, "matrix"_a);
     module.def("subword_buckets", &subword_buckets, "word"_a, "min_char"_a, "max_char"_a, "buckets"_a);
     module.def("update_batch", &update_batch, "inputs"_a, "targets"_a, "learning_rate"_a, "instructions"_a = "");

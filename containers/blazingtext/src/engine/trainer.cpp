@@ -96,7 +96,7 @@ bool Trainer::take_block(Worker& worker) {
 // The tokens of the blocks that are handed out before this one, epochs counted one after the other.
 std::int64_t Trainer::tokens_before(std::int64_t block) const {
     if (blocks_per_epoch_ == 0) return 0;
-    const auto per_epoch = static_cast<std::int64_t>(end_ - begin_);
+    const auto per_epoch = static_cast<std::int64_t>(corpus_.size());
     const std::int64_t within = block % blocks_per_epoch_ * static_cast<std::int64_t>(kBlock);
     return block / blocks_per_epoch_ * per_epoch + within;
 }
@@ -163,7 +163,7 @@ void Trainer::resume(const std::vector<std::uint64_t>& paused) {
 
 void Trainer::check(const Place& place) const {
     const bool idle = place.rest.begin == place.rest.end;
-    const bool ours = begin_ <= place.rest.begin && place.rest.begin <= place.rest.end && place.rest.end <= end_;
+    const bool ours = place.rest.begin <= place.rest.end && place.rest.end <= corpus_.size();
     if (!idle && !ours) throw std::invalid_argument(kNotPaused);
 }
 

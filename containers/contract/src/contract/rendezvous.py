@@ -72,7 +72,7 @@ class Hosts(Protocol):
     def share(self, content: bytes) -> list[bytes]:
         """Every host's content, of any length, in the order of rank; waits as `exchange` does."""
 
-    def add_up(self, array: NDArray[np.float32] | NDArray[np.int64]) -> None:
+    def add_up(self, array: NDArray[np.float32] | NDArray[np.float64]) -> None:
         """Replace `array`, shape (rows, columns), any strides, on every host by its sum over hosts."""
 
     def await_master(self) -> None:
@@ -110,7 +110,7 @@ class OneHost:
     def share(self, content: bytes) -> list[bytes]:
         return [content]
 
-    def add_up(self, array: NDArray[np.float32] | NDArray[np.int64]) -> None:
+    def add_up(self, array: NDArray[np.float32] | NDArray[np.float64]) -> None:
         """The sum over one host is the array itself."""
 
     def await_master(self) -> None:
@@ -202,7 +202,7 @@ class ManyHosts:
                     distributed.broadcast(torch.from_numpy(shared[start : start + _CHUNK_BYTES]), rank)
         return [shared.tobytes() for shared in contents]
 
-    def add_up(self, array: NDArray[np.float32] | NDArray[np.int64]) -> None:
+    def add_up(self, array: NDArray[np.float32] | NDArray[np.float64]) -> None:
         import torch
         from torch import distributed
 
