@@ -1,15 +1,17 @@
 #include "corpus.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstdio>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 
 #include "files.h"
+#include "pages.h"
 #include "parallel.h"
 #include "told_counts.h"
+#include "tokeniser.h"
 #include "utf8.h"
 
 namespace blazingtext {
@@ -19,27 +21,13 @@ constexpr std::size_t kPartBytes = 1 << 20;
 // Places of words count on by this from one file to the next: a terabyte.
 constexpr std::uint64_t kFileSpan = 1ULL << 40;
 
-// As fastText separates tokens.
-constexpr std::array<bool, 256> kSeparators = [] {
-    std::array<bool, 256> separators = {};
-    for (const char character : {' ', '\t', '\n', '\r', '\v', '\f', '\0'}) {
-        separators[static_cast<unsigned char>(character)] = true;
-    }
-    return separators;
-}();
-
-inline bool is_separator(char byte) { return kSeparators[static_cast<unsigned char>(byte)]; }
-
 // A stretch of a file, cut at separators, and what was found in it.
 struct Part {
-    const MappedFile* file;
-    std::size_t begin;
-    std::size_t end;
-    std::uint64_t base;                 // the place of the file's first byte
-    int owner = 0;                      // whose counter the numbers belong to
-    bool leading_newline = false;       // the sentence of the part before ends with its last token
-    std::vector<std::uint32_t> tokens;  // numbers in the owner's counter, later moved to the corpus
-    std::size_t start = 0;              // of the tokens, in the corpus
+    Stretch stretch;
+    std::size_t room = 0;  // where its tokens, numbers in the owner's counter, are kept before they move to the corpus
+    int owner = 0;
+    Tokenised found = {};
+    std::size_t start = 0;  // of its tokens, in the corpus
 };
 
 // The next separator at or after `at`, unless a token begins right there.
@@ -51,12 +39,9 @@ std::size_t cut(const MappedFile& file, std::size_t at) {
     return at;
 }
 
-Part part_of(const MappedFile& file, std::size_t begin, std::size_t end, std::uint64_t base) {
+Part part_of(const Stretch& stretch) {
     Part part = {};
-    part.file = &file;
-    part.begin = begin;
-    part.end = end;
-    part.base = base;
+    part.stretch = stretch;
     return part;
 }
 
@@ -85,7 +70,7 @@ std::vector<Part> parts_of(const std::vector<MappedFile>& files, int rank, int r
         for (; round < rounds; ++round) {
             const std::size_t begin = here(round * n + r);
             const std::size_t end = here(round * n + r + 1);
-            if (begin < end) parts.push_back(part_of(file, begin, end, i * kFileSpan));
+            if (begin < end) parts.push_back(part_of({&file, begin, end, i * kFileSpan}));
             if (share_begin(total, round * n + r + 1, rounds * n) > after) break;  // goes on in the next file
         }
         before = after;
@@ -93,29 +78,20 @@ std::vector<Part> parts_of(const std::vector<MappedFile>& files, int rank, int r
     return parts;
 }
 
-void tokenise(Part& part, WordCounter& counter) {
-    const char* const data = part.file->data();
-    const char* at = data + part.begin;
-    const char* const end = data + part.end;
-    part.tokens.reserve((part.end - part.begin) / 5);
-    while (at < end) {
-        if (is_separator(*at)) {
-            if (*at == '\n') {
-                if (part.tokens.empty()) {
-                    part.leading_newline = true;
-                } else {
-                    part.tokens.back() |= Corpus::kEndOfSentence;
-                }
-            }
-            ++at;
-            continue;
-        }
-        const char* const begin = at;
-        WordHash hash;
-        for (; at < end && !is_separator(*at); ++at) hash.add(*at);
-        const std::string_view text(begin, static_cast<std::size_t>(at - begin));
-        part.tokens.push_back(counter.add(text, hash.value(), 1, part.base + static_cast<std::uint64_t>(begin - data)));
+// Lays out room for as many tokens as the parts can hold, and returns its size in bytes. Most of it is never used, and
+// so costs nothing; what is used is given back part by part as the tokens move to the corpus, whose memory fills
+// meanwhile: together they are never much more than the tokens.
+std::size_t lay_out_rooms(std::vector<Part>& parts) {
+    std::size_t bytes = 0;
+    for (Part& part : parts) {
+        part.room = bytes;
+        bytes += Pages::whole(part.stretch.most_words() * sizeof(std::uint32_t));
     }
+    return bytes;
+}
+
+std::uint32_t* room_of(const Part& part, Pages& rooms) {
+    return reinterpret_cast<std::uint32_t*>(rooms.data() + part.room);
 }
 
 [[noreturn]] void refuse_bytes(const MappedFile& file, std::size_t offset) {
@@ -127,27 +103,28 @@ void tokenise(Part& part, WordCounter& counter) {
 
 // Counts the parts' words, each thread with a counter of its own. Parts are taken in order, so that a counter meets
 // its words in the order of their appearance. Stops at the first part that is not UTF-8.
-void count_words(std::vector<Part>& parts, std::vector<WordCounter>& counters) {
+void count_words(std::vector<Part>& parts, std::vector<WordCounter>& counters, Pages& rooms) {
     std::atomic<std::size_t> next{0};
     std::atomic<std::size_t> bad{parts.size()};
     std::vector<std::size_t> bad_offsets(parts.size());
     in_parallel(static_cast<int>(counters.size()), [&](int thread) {
         for (std::size_t i = next++; i < parts.size() && i < bad; i = next++) {
             Part& part = parts[i];
-            const std::size_t size = part.end - part.begin;
-            const std::size_t valid = first_not_utf8(part.file->data() + part.begin, size);
+            const Stretch& stretch = part.stretch;
+            const std::size_t size = stretch.end - stretch.begin;
+            const std::size_t valid = first_not_utf8(stretch.file->data() + stretch.begin, size);
             if (valid != size) {
-                bad_offsets[i] = part.begin + valid;
+                bad_offsets[i] = stretch.begin + valid;
                 std::size_t earlier = bad;
                 while (i < earlier && !bad.compare_exchange_weak(earlier, i)) {
                 }
                 return;
             }
             part.owner = thread;
-            tokenise(part, counters[static_cast<std::size_t>(thread)]);
+            part.found = tokenise(stretch, counters[static_cast<std::size_t>(thread)], room_of(part, rooms));
         }
     });
-    if (bad < parts.size()) refuse_bytes(*parts[bad].file, bad_offsets[bad]);
+    if (bad < parts.size()) refuse_bytes(*parts[bad].stretch.file, bad_offsets[bad]);
 }
 
 // The words of all counters in the first of them; the result gives each counter's numbers there.
@@ -170,6 +147,7 @@ std::vector<std::vector<std::uint32_t>> merge(std::vector<WordCounter>& counters
 struct CorpusPart::Text {
     std::vector<MappedFile> files;
     std::vector<Part> parts;
+    std::optional<Pages> rooms;
     WordCounter counter;
     std::vector<std::vector<std::uint32_t>> numbers;  // in `counter`, of the words of each part's owner
     std::size_t bytes = 0;
@@ -183,13 +161,14 @@ CorpusPart::CorpusPart(const std::vector<std::string>& paths, int threads, int r
     for (const std::string& path : paths) text_->files.emplace_back(path);
     text_->parts = parts_of(text_->files, rank, ranks);
     for (const Part& part : text_->parts) {
-        text_->bytes += part.end - part.begin;
-        part.file->announce(part.begin, part.end);
+        text_->bytes += part.stretch.end - part.stretch.begin;
+        part.stretch.file->announce(part.stretch.begin, part.stretch.end);
     }
+    text_->rooms.emplace(lay_out_rooms(text_->parts));
 
     std::vector<WordCounter> counters(
         std::clamp<std::size_t>(text_->parts.size(), 1, static_cast<std::size_t>(threads)));
-    count_words(text_->parts, counters);
+    count_words(text_->parts, counters, *text_->rooms);
     text_->numbers = merge(counters);
     text_->counter = std::move(counters[0]);
 }
@@ -203,7 +182,7 @@ const CorpusPart::Text& CorpusPart::text() const {
 
 std::size_t CorpusPart::tokens_read() const {
     return std::accumulate(text().parts.begin(), text().parts.end(), std::size_t{0},
-                           [](std::size_t sum, const Part& part) { return sum + part.tokens.size(); });
+                           [](std::size_t sum, const Part& part) { return sum + part.found.tokens; });
 }
 
 std::size_t CorpusPart::bytes_read() const { return text().bytes; }
@@ -227,30 +206,34 @@ Corpus::Corpus(CorpusPart&& part, std::int64_t min_count, int threads, const std
     for (std::vector<std::uint32_t>& numbers : text->numbers) {
         for (std::uint32_t& number : numbers) number = final_ids[number];
     }
+    text->counter = WordCounter();  // before the tokens' memory fills
 
     std::vector<Part>& parts = text->parts;
     for (Part& part : parts) {
         part.start = size_;
-        size_ += part.tokens.size();
+        size_ += part.found.tokens;
     }
     tokens_read_ += size_;
     tokens_.reset(new std::uint32_t[size_]);
     std::atomic<std::size_t> next{0};
     in_parallel(threads, [&](int) {
         for (std::size_t i = next++; i < parts.size(); i = next++) {
-            Part& part = parts[i];
+            const Part& part = parts[i];
             const std::vector<std::uint32_t>& id_of = text->numbers[static_cast<std::size_t>(part.owner)];
-            std::uint32_t* to = tokens_.get() + part.start;
-            for (const std::uint32_t token : part.tokens) {
-                *to++ = id_of[token & ~kEndOfSentence] | (token & kEndOfSentence);
-            }
-            std::vector<std::uint32_t>().swap(part.tokens);
+            const std::uint32_t* const from = room_of(part, *text->rooms);
+            std::transform(from, from + part.found.tokens, tokens_.get() + part.start, [&](std::uint32_t token) {
+                return id_of[token & ~kEndOfSentence] | (token & kEndOfSentence);
+            });
+            text->rooms->release(part.room, part.stretch.most_words() * sizeof(std::uint32_t));
         }
     });
     // A sentence ends before a newline, and where the next part is not what follows in the same file.
     for (std::size_t i = 1; i < parts.size(); ++i) {
-        const bool follows = parts[i].file == parts[i - 1].file && parts[i].begin == parts[i - 1].end;
-        if ((parts[i].leading_newline || !follows) && parts[i].start > 0) tokens_[parts[i].start - 1] |= kEndOfSentence;
+        const Stretch& before = parts[i - 1].stretch;
+        const Stretch& here = parts[i].stretch;
+        const bool follows = here.file == before.file && here.begin == before.end;
+        const bool ends = parts[i].found.leading_newline || !follows;
+        if (ends && parts[i].start > 0) tokens_[parts[i].start - 1] |= kEndOfSentence;
     }
     if (size_ > 0) tokens_[size_ - 1] |= kEndOfSentence;
 }

@@ -39,12 +39,6 @@ Value take(std::string_view& from) {
     return value;
 }
 
-std::uint64_t hash_of(std::string_view text) {
-    WordHash hash;
-    for (const char byte : text) hash.add(byte);
-    return hash.value();
-}
-
 }  // namespace
 
 std::string told_counts(const AmountRead& amount, const WordCounter& counter) {
@@ -62,7 +56,7 @@ AmountRead add_told_counts(std::string_view told, WordCounter& counter) {
     for (std::uint64_t i = 0; i < header.words; ++i) {
         const auto entry = take<Entry>(entries);
         const std::string_view text = take(told, entry.length);
-        counter.add(text, hash_of(text), entry.count, entry.first);
+        counter.add(text, word_hash(text), entry.count, entry.first);
     }
     return header.amount;
 }

@@ -1,41 +1,43 @@
 #include "vocabulary.h"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 
 namespace blazingtext {
 
-WordCounter::WordCounter() : slots_(1 << 12, Slot{0, 0}) {}
-
-std::uint32_t WordCounter::add(std::string_view text, std::uint64_t hash, std::int64_t count, std::uint64_t first) {
-    const std::size_t mask = slots_.size() - 1;
-    const auto tag = static_cast<std::uint32_t>(hash >> 32);
-    std::size_t at = hash & mask;
-    for (; slots_[at].number != 0; at = (at + 1) & mask) {
-        if (slots_[at].tag != tag) continue;
-        Entry& entry = entries_[slots_[at].number - 1];
-        if (entry.text != text) continue;
-        entry.count += count;
-        entry.first = std::min(entry.first, first);
-        return slots_[at].number - 1;
+std::uint64_t word_hash(std::string_view word) {
+    std::uint64_t hash = 0;
+    for (std::size_t at = 0; at < word.size(); at += kRoundBytes) {
+        std::uint64_t bytes = 0;
+        std::memcpy(&bytes, word.data() + at, std::min(kRoundBytes, word.size() - at));
+        hash = hash_round(hash, bytes);
     }
+    return hash;
+}
+
+WordCounter::WordCounter() : slots_(1 << 12, Slot{0, 0, 0}) {}
+
+std::uint32_t WordCounter::insert(const Entry& entry) {
     if (entries_.size() >= Vocabulary::kUnknown) throw std::length_error("the corpus has over 2147483647 words.");
-    entries_.push_back(Entry{text, hash, count, first});
+    entries_.push_back(entry);
+    if (entries_.size() * 2 > slots_.size()) {
+        std::vector<Slot> smaller(slots_.size() * 2, Slot{0, 0, 0});
+        smaller.swap(slots_);
+        for (const Slot& slot : smaller) {
+            if (slot.number != 0) place(slot);
+        }
+    }
     const auto number = static_cast<std::uint32_t>(entries_.size());
-    slots_[at] = Slot{tag, number};
-    if (entries_.size() * 2 > slots_.size()) grow();
+    place(Slot{entry.hash, number, entry.text.size() <= kRoundBytes});
     return number - 1;
 }
 
-void WordCounter::grow() {
-    std::vector<Slot> larger(slots_.size() * 4, Slot{0, 0});
-    const std::size_t mask = larger.size() - 1;
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-        std::size_t at = entries_[i].hash & mask;
-        while (larger[at].number != 0) at = (at + 1) & mask;
-        larger[at] = Slot{static_cast<std::uint32_t>(entries_[i].hash >> 32), static_cast<std::uint32_t>(i + 1)};
-    }
-    slots_.swap(larger);
+void WordCounter::place(const Slot& slot) {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t at = slot.hash & mask;
+    while (slots_[at].number != 0) at = (at + 1) & mask;
+    slots_[at] = slot;
 }
 
 Vocabulary::Vocabulary(const WordCounter& counter, std::int64_t min_count, std::vector<std::uint32_t>& ids) {

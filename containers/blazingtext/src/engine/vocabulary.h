@@ -1,6 +1,7 @@
 // Words and their counts.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -8,19 +9,18 @@
 
 namespace blazingtext {
 
-// 64-bit FNV-1a, then a round of mixing, because the counter's table takes its low bits and its tag from the high ones.
-class WordHash {
-public:
-    void add(char byte) { hash_ = (hash_ ^ static_cast<unsigned char>(byte)) * 0x100000001B3ULL; }
+// A word's hash takes in eight bytes a round, the last ones filled up with NULs, which no word holds. A round is a
+// permutation of the 64-bit numbers: words of one round have equal hashes only when they are equal.
+constexpr std::size_t kRoundBytes = 8;
 
-    std::uint64_t value() const {
-        const std::uint64_t folded = (hash_ ^ (hash_ >> 32)) * 0x9E3779B97F4A7C15ULL;
-        return folded ^ (folded >> 29);
-    }
+inline std::uint64_t hash_round(std::uint64_t hash, std::uint64_t bytes) {
+    hash ^= bytes;
+    hash ^= hash >> 32;
+    hash *= 0x9E3779B97F4A7C15ULL;
+    return hash ^ (hash >> 29);
+}
 
-private:
-    std::uint64_t hash_ = 0xCBF29CE484222325ULL;
-};
+std::uint64_t word_hash(std::string_view word);
 
 // Counts distinct words. The words' text stays where it is (in a mapped file, say) and must outlive this object.
 class WordCounter {
@@ -35,17 +35,46 @@ public:
     WordCounter();
 
     // The number of the word, new or known; `count` more occurrences, of which the first is at `first`.
-    std::uint32_t add(std::string_view text, std::uint64_t hash, std::int64_t count, std::uint64_t first);
+    std::uint32_t add(std::string_view text, std::uint64_t hash, std::int64_t count, std::uint64_t first) {
+        const std::uint32_t number = number_of(text, hash, first);
+        Entry& entry = entries_[number];
+        entry.count += count;
+        entry.first = std::min(entry.first, first);
+        return number;
+    }
+
+    // The same for one occurrence behind all earlier ones.
+    std::uint32_t add_next(std::string_view text, std::uint64_t hash, std::uint64_t at) {
+        const std::uint32_t number = number_of(text, hash, at);
+        ++entries_[number].count;
+        return number;
+    }
+
+    // Brings what `add` will look at first to the cache.
+    void prefetch(std::uint64_t hash) const { __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]); }
 
     const std::vector<Entry>& entries() const { return entries_; }
 
 private:
     struct Slot {
-        std::uint32_t tag;     // upper half of the hash: spares most comparisons of texts
-        std::uint32_t number;  // of the entry plus 1, 0 when empty
+        std::uint64_t hash;
+        std::uint32_t number;     // of the entry plus 1, 0 when empty
+        std::uint32_t one_round;  // whether the hash tells all about the word
     };
 
-    void grow();
+    std::uint32_t number_of(std::string_view text, std::uint64_t hash, std::uint64_t first) {
+        const std::size_t mask = slots_.size() - 1;
+        const bool one_round = text.size() <= kRoundBytes;
+        for (std::size_t at = hash & mask; slots_[at].number != 0; at = (at + 1) & mask) {
+            const Slot& slot = slots_[at];
+            if (slot.hash != hash || (slot.one_round != 0) != one_round) continue;
+            if (one_round || entries_[slot.number - 1].text == text) return slot.number - 1;
+        }
+        return insert(Entry{text, hash, 0, first});
+    }
+
+    std::uint32_t insert(const Entry& entry);
+    void place(const Slot& slot);
 
     std::vector<Entry> entries_;
     std::vector<Slot> slots_;
