@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from blazingtext.distributed import Synchronisation
 from blazingtext.evaluation import evaluate
 from blazingtext.gpu import AnyTrainer
 from blazingtext.machine import cpu_sockets, identify_gpus
+from blazingtext.packed import unpack
 from blazingtext.progress import Pace, Progress
 from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
@@ -117,19 +119,21 @@ def read_corpus(hosts: Hosts, environment: TrainingEnvironment, settings: Word2V
     """This host's part of the channel's files, encoded by the vocabulary of all.
 
     Raises:
-        ClientError: no files, other files than on the other hosts, bytes that are not UTF-8, or no word that is
-            frequent enough.
+        ClientError: no files, other files than on the other hosts, gzip data that is damaged, bytes that are not
+            UTF-8, or no word that is frequent enough.
     """
     channel = environment.channel("train")
     files = channel.files()
     for path in files:
         print(f"Processing {path} . File size: {path.stat().st_size / 2**20} MB")
     cores = threads(environment, settings)
-    try:
-        part = CorpusPart([str(path) for path in files], cores, hosts.rank, hosts.size)
-    except ValueError as error:
-        found = str(error).replace(f"{channel.directory}/", "")
-        raise ClientError(f"channel {channel.name!r}: {found}") from error
+    with TemporaryDirectory(prefix="unpacked-") as scratch:
+        paths = unpack(channel, files, Path(scratch), cores)
+        try:
+            part = CorpusPart([str(path) for path in paths], cores, hosts.rank, hosts.size)
+        except ValueError as error:
+            found = str(error).replace(f"{channel.directory}/", "").replace(f"{scratch}/", "")
+            raise ClientError(f"channel {channel.name!r}: {found}") from error
     corpus = part.encode(settings.min_count, cores, others_counts(part, files, channel, hosts))
     for millions in range(10, corpus.tokens_read // 10**6, 10):
         print(f"Read {millions}M words")
