@@ -186,8 +186,23 @@ class Trainer:
     def output(self) -> NDArray[np.float32]:
         """shape (V, dim): the live output matrix, writable, with padded rows."""
 
-    def word_vectors(self) -> NDArray[np.float32]:
-        """shape (V, dim): a copy of the words' vectors; with subwords the mean over the word and its n-grams."""
+    def word_vectors(self, rows: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """shape (len(rows), dim): a copy of some words' vectors, or of all (V, dim); with subwords the mean over the
+        word and its n-grams.
+
+        Raises:
+            IndexError: a row that is not from 0 to V - 1.
+        """
+
+    def write_text_vectors(self, path: str) -> None:
+        """Writes `word_vectors()` in word2vec's text format; each number is as short as still reads back the same.
+
+        All threads format; memory for a few thousand numbers each is all it takes. The file appears under its name when
+        it is complete.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
 
 class Replica:
     """A copy of a trainer's matrices, against which changes are told: a row's change is its value less what it was.
@@ -238,17 +253,6 @@ class Replica:
         Raises:
             ValueError: the arrays' shapes do not fit.
         """
-
-def write_text_vectors(path: str, words: list[str], matrix: NDArray[np.float32]) -> None:
-    """Writes word2vec's text format; each number is as short as still reads back the same.
-
-    The file appears under its name when it is complete.
-
-    Args:
-        matrix: shape (len(words), dim), with any strides.
-    Raises:
-        OSError: the file cannot be written.
-    """
 
 def subword_buckets(word: str, min_char: int, max_char: int, buckets: int) -> list[int]:
     """The hash buckets of a word's character n-grams, equal to fastText's."""

@@ -67,6 +67,12 @@ class Pair:
     membership: str
 
 
+def rows_of_pairs(words: Sequence[str]) -> list[int]:
+    """Where the pairs' words stand among `words`: all that `evaluate` has a use for."""
+    wanted = _spellings(wordsim353())
+    return [row for row, word in enumerate(words) if word in wanted]
+
+
 def evaluate(words: Sequence[str], vectors: NDArray[np.float32]) -> Evaluation:
     """Score vectors on WordSim-353.
 
@@ -77,8 +83,7 @@ def evaluate(words: Sequence[str], vectors: NDArray[np.float32]) -> Evaluation:
         vectors: shape (V, dim), finite.
     """
     pairs = wordsim353()
-    wanted = {spelling for pair in pairs for word in (pair.first, pair.second) for spelling in (word.lower(), word)}
-    index = {word: row for row, word in enumerate(words) if word in wanted}
+    index = {words[row]: row for row in rows_of_pairs(words)}
 
     def row(word: str) -> int | None:
         return index.get(word.lower(), index.get(word))
@@ -144,6 +149,10 @@ def wordsim353() -> tuple[Pair, ...]:
         Pair(first, second, float(score), membership)
         for (first, second, score), membership in zip(lines, _MEMBERSHIP, strict=True)
     )
+
+
+def _spellings(pairs: Sequence[Pair]) -> set[str]:
+    return {spelling for pair in pairs for word in (pair.first, pair.second) for spelling in (word.lower(), word)}
 
 
 def _score(letters: str, pairs: Sequence[Pair], known: Sequence[tuple[Pair, float]]) -> SetScore:

@@ -31,6 +31,7 @@ _ENTRY = struct.Struct("<qb")
 _SHAPE = struct.Struct("<2q")
 
 _BLOCK_BYTES = 2**20  # written while they are in the cache
+_HOLE_BYTES = 2**16  # as long, a stretch of unused buckets takes no place on the disk
 
 
 class FormatError(ValueError):
@@ -96,7 +97,7 @@ def write(
         raise ValueError(f"matrices of shapes {input.shape} and {output.shape} do not fit {len(words)} words.")
     with _replacing(path) as file:
         file.write(_header(settings, len(words), tokens))
-        file.write(_dictionary(words, counts))
+        _write_dictionary(file, words, counts)
         _write_matrix_head(file, len(words) + settings.buckets, settings.dim)
         _write_rows(file, input[: len(words)])
         _write_buckets(file, input[len(words) :], bucket_ids, settings.buckets)
@@ -130,17 +131,13 @@ def _header(settings: Settings, words: int, tokens: int) -> bytes:
     )
 
 
-def _dictionary(words: Sequence[str], counts: NDArray[np.int64]) -> bytes:
+def _write_dictionary(file: BinaryIO, words: Sequence[str], counts: NDArray[np.int64]) -> None:
     entry, is_word = _ENTRY.pack, 0
-    parts = [
-        part
-        for word, count in zip(words, counts.tolist(), strict=True)
-        for part in (word.encode(), b"\0", entry(count, is_word))
-    ]
-    content = b"".join(parts)
-    if any("\0" in word for word in words):
-        raise ValueError("a word holds a NUL character, which a fastText .bin cannot hold.")
-    return content
+    for word, count in zip(words, counts.tolist(), strict=True):
+        text = word.encode()
+        if b"\0" in text:
+            raise ValueError("a word holds a NUL character, which a fastText .bin cannot hold.")
+        file.write(text + b"\0" + entry(count, is_word))
 
 
 def _write_matrix_head(file: BinaryIO, rows: int, columns: int) -> None:
@@ -157,13 +154,20 @@ def _write_rows(file: BinaryIO, matrix: NDArray[np.float32]) -> None:
 def _write_buckets(file: BinaryIO, rows: NDArray[np.float32], ids: NDArray[np.uint32], buckets: int) -> None:
     order = np.argsort(ids)
     ascending = ids[order]
-    step = max(1, _BLOCK_BYTES // (rows.shape[1] * 4))
-    for start in range(0, buckets, step):
-        end = min(start + step, buckets)
+    row_bytes = rows.shape[1] * 4
+    step = max(1, _HOLE_BYTES // row_bytes)
+    starts = np.arange(0, buckets, step)
+    ends = np.minimum(starts + step, buckets)
+    bounds = np.searchsorted(ascending, ends).tolist()
+    first = 0
+    for start, end, last in zip(starts.tolist(), ends.tolist(), bounds, strict=True):
+        if first == last:
+            file.seek((end - start) * row_bytes, os.SEEK_CUR)
+            continue
         block = np.zeros((end - start, rows.shape[1]), dtype="<f4")
-        first, last = np.searchsorted(ascending, (start, end))
         block[ascending[first:last] - start] = rows[order[first:last]]
         file.write(block.data)
+        first = last
 
 
 @contextmanager

@@ -11,6 +11,7 @@ where `pairs` change a copy while it is held. n is expected from the word's freq
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -148,10 +149,15 @@ class Trainer:
         """shape (R,): the hash bucket of each row of `input` after the words'."""
         return self._engine.bucket_ids
 
-    def word_vectors(self) -> NDArray[np.float32]:
-        """shape (V, dim): a copy of the words' vectors."""
+    def word_vectors(self, rows: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """shape (len(rows), dim): a copy of some words' vectors, or of all."""
         self._bring_back()
-        return self._engine.word_vectors()
+        return self._engine.word_vectors(rows)
+
+    def write_text_vectors(self, path: str) -> None:
+        """Writes `word_vectors()` in word2vec's text format, as the engine does."""
+        self._bring_back()
+        self._engine.write_text_vectors(path)
 
     def train(self, words: int) -> int:
         """Trains up to `words` more tokens and returns how many there were, 0 at the end.

@@ -14,12 +14,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from blazingtext import fasttext_format, gpu
-from blazingtext._engine import Corpus, CorpusPart, Trainer, write_text_vectors
+from blazingtext._engine import Corpus, CorpusPart, Trainer
 from blazingtext.checkpointing import TrainerCheckpoints
 from blazingtext.cuda_device import Device, find_device
 from blazingtext.curvature import Updates
 from blazingtext.distributed import Synchronisation
-from blazingtext.evaluation import evaluate
+from blazingtext.evaluation import evaluate, rows_of_pairs
 from blazingtext.gpu import AnyTrainer
 from blazingtext.machine import cpu_sockets, identify_gpus
 from blazingtext.packed import unpack
@@ -288,7 +288,7 @@ def updates(corpus: Corpus, settings: Word2Vec) -> Updates:
 
 def write_model(trainer: AnyTrainer, corpus: Corpus, folder: Path, settings: Word2Vec) -> None:
     """Write vectors.txt and vectors.bin."""
-    write_text_vectors(str(folder / "vectors.txt"), corpus.words, trainer.word_vectors())
+    trainer.write_text_vectors(str(folder / "vectors.txt"))
     fasttext_format.write(
         folder / "vectors.bin",
         fasttext_format.Settings(
@@ -316,7 +316,9 @@ def score(trainer: AnyTrainer, corpus: Corpus, folder: Path) -> None:
     """Evaluate the vectors on WordSim-353; write eval.json, and print the metric where there is one."""
     print("\nEvaluating word embeddings....")
     print(f"Vectors read from: {folder / 'vectors.txt'}")
-    evaluation = evaluate(corpus.words, trainer.word_vectors())
+    words = corpus.words
+    rows = rows_of_pairs(words)
+    evaluation = evaluate([words[row] for row in rows], trainer.word_vectors(rows))
     content = json.dumps(evaluation.as_json(), indent=4)
     (folder / "eval.json").write_text(content + "\n", encoding="utf-8")
     print(content)

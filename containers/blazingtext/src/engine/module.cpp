@@ -1,6 +1,7 @@
 // The Python module blazingtext._engine; its interface is described in _engine.pyi.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/tuple.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -24,7 +26,6 @@
 #include "replica.h"
 #include "settings.h"
 #include "subwords.h"
-#include "text_vectors.h"
 #include "trainer.h"
 
 namespace nb = nanobind;
@@ -102,13 +103,25 @@ nb::ndarray<nb::numpy, const std::uint32_t, nb::ndim<1>> bucket_ids_of(nb::handl
     return nb::ndarray<nb::numpy, const std::uint32_t, nb::ndim<1>>(ids.data(), {ids.size()}, self);
 }
 
-FloatMatrix word_vectors(const Trainer& trainer, std::size_t words, std::size_t dim) {
-    std::unique_ptr<float[]> vectors(new float[std::max<std::size_t>(words * dim, 1)]);
+FloatMatrix word_vectors(const Trainer& trainer, const std::optional<std::vector<std::size_t>>& rows) {
+    const std::size_t words = trainer.vocabulary().size();
+    const std::size_t dim = trainer.input().dim();
+    if (rows && std::any_of(rows->begin(), rows->end(), [&](std::size_t row) { return row >= words; })) {
+        throw nb::index_error("rows must be below the number of words.");
+    }
+    const std::size_t count = rows ? rows->size() : words;
+    std::unique_ptr<float[]> vectors(new float[std::max<std::size_t>(count * dim, 1)]);
     {
         const nb::gil_scoped_release released;
-        trainer.word_vectors(vectors.get());
+        if (rows) {
+            for (std::size_t i = 0; i < count; ++i) {
+                trainer.word_vectors((*rows)[i], (*rows)[i] + 1, vectors.get() + i * dim);
+            }
+        } else {
+            trainer.word_vectors(0, words, vectors.get());
+        }
     }
-    return owned(std::move(vectors), words, dim);
+    return owned(std::move(vectors), count, dim);
 }
 
 auto pause(Trainer& trainer) {
@@ -124,24 +137,6 @@ auto pause(Trainer& trainer) {
 
 void resume(Trainer& trainer, UnsignedNumbers paused) {
     trainer.resume(std::vector<std::uint64_t>(paused.data(), paused.data() + paused.size()));
-}
-
-std::string_view text_of(nb::handle object) {
-    Py_ssize_t size = 0;
-    const char* text = PyUnicode_AsUTF8AndSize(object.ptr(), &size);
-    if (text == nullptr) throw nb::python_error();
-    return std::string_view(text, static_cast<std::size_t>(size));
-}
-
-void write_vectors(const std::string& path, nb::list words, AnyFloatMatrix vectors) {
-    if (words.size() != vectors.shape(0)) throw nb::value_error("words and vectors must be of the same number.");
-    std::vector<std::string_view> texts;
-    texts.reserve(words.size());
-    for (const nb::handle word : words) texts.push_back(text_of(word));
-    // The list may change meanwhile: the words are held by this copy.
-    const nb::tuple held(words);
-    const nb::gil_scoped_release released;
-    write_text_vectors(path, texts, vectors.data(), vectors.shape(1), vectors.stride(0), vectors.stride(1));
 }
 
 std::vector<float*> copied_rows(const AnyFloatMatrix& from, Matrix& to) {
@@ -294,7 +289,8 @@ void bind_trainer(nb::module_& module) {
         .def_prop_ro("output",
                      [](nb::handle_t<Trainer> self) { return view(self, nb::cast<Trainer&>(self).output()); })
         .def_prop_ro("bucket_ids", &bucket_ids_of)
-        .def("word_vectors", [](Trainer& self) { return word_vectors(self, self.output().rows(), self.output().dim()); });
+        .def("word_vectors", &word_vectors, "rows"_a = nb::none())
+        .def("write_text_vectors", &Trainer::write_text_vectors, "path"_a, nb::call_guard<nb::gil_scoped_release>());
 }
 
 using Floats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
@@ -343,7 +339,6 @@ NB_MODULE(_engine, module) {
     bind_corpus(module);
     bind_trainer(module);
     bind_replica(module);
-    module.def("write_text_vectors", &write_vectors, "path"_a, "words"_a, "matrix"_a);
     module.def("subword_buckets", &subword_buckets, "word"_a, "min_char"_a, "max_char"_a, "buckets"_a);
     module.def("update_batch", &update_batch, "inputs"_a, "targets"_a, "learning_rate"_a, "instructions"_a = "");
     module.def("usable_instructions", &usable_instructions);

@@ -1,17 +1,22 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace blazingtext {
 
+// What is written: `count` words, and their vectors by rows [begin, end), asked for in any order by several threads.
+struct NamedVectors {
+    std::size_t count;
+    std::size_t dim;
+    std::function<std::string_view(std::size_t row)> word;
+    std::function<void(std::size_t begin, std::size_t end, float* to)> read;  // (end - begin) x dim floats
+};
+
 // Writes word2vec's text format: "words dim", then a line per word, each number as short as still reads back the same.
-// vectors: element (i, j) at [i * row_stride + j * column_stride]. The file appears under its name when it is
-// complete. Throws FileError.
-void write_text_vectors(const std::string& path, const std::vector<std::string_view>& words, const float* vectors,
-                        std::size_t dim, std::int64_t row_stride, std::int64_t column_stride);
+// The file appears under its name when it is complete. Throws FileError.
+void write_text_vectors(const std::string& path, const NamedVectors& vectors, int threads);
 
 }  // namespace blazingtext

@@ -1,10 +1,12 @@
 #include "trainer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "parallel.h"
 #include "random.h"
+#include "text_vectors.h"
 #include "worker.h"
 
 namespace blazingtext {
@@ -20,7 +22,6 @@ constexpr double kLowestRate = 1e-4;
 constexpr std::uint64_t kInitialStream = ~0ULL;
 
 constexpr char kNotPaused[] = "this is not where a trainer of the same corpus and settings was paused.";
-
 const Settings& checked(const Corpus& corpus, const Settings& settings) {
     if (corpus.vocabulary().size() == 0) {
         throw std::invalid_argument("the corpus holds no word that is frequent enough to be trained.");
@@ -167,11 +168,11 @@ void Trainer::check(const Place& place) const {
     if (!idle && !ours) throw std::invalid_argument(kNotPaused);
 }
 
-void Trainer::word_vectors(float* to) const {
+void Trainer::word_vectors(std::size_t begin, std::size_t end, float* to) const {
     const std::size_t dim = input_.dim();
     Matrix mean(1, dim);
     std::vector<const float*> rows;
-    for (std::uint32_t word = 0; word < corpus_.vocabulary().size(); ++word, to += dim) {
+    for (auto word = static_cast<std::uint32_t>(begin); word < end; ++word, to += dim) {
         const float* vector = input_.row(word);
         if (!subwords_.empty()) {
             rows.clear();
@@ -182,6 +183,13 @@ void Trainer::word_vectors(float* to) const {
         }
         std::copy_n(vector, dim, to);
     }
+}
+
+void Trainer::write_text_vectors(const std::string& path) const {
+    const Vocabulary& vocabulary = corpus_.vocabulary();
+    const auto word = [&](std::size_t row) { return vocabulary.word(row); };
+    const auto read = [&](std::size_t begin, std::size_t end, float* to) { word_vectors(begin, end, to); };
+    blazingtext::write_text_vectors(path, {vocabulary.size(), input_.dim(), word, read}, settings_.threads);
 }
 
 }  // namespace blazingtext

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "corpus.h"
@@ -50,12 +51,18 @@ public:
     const NegativeSampler& negatives() const { return negatives_; }
     const std::vector<std::uint32_t>& keep() const { return keep_; }
     const Subwords& subwords() const { return subwords_; }
+    const Vocabulary& vocabulary() const { return corpus_.vocabulary(); }
     // The vocabulary's rows, then those of subwords().buckets().
     Matrix& input() { return input_; }
+    const Matrix& input() const { return input_; }
     Matrix& output() { return output_; }
 
-    // The vectors a user gets, vocabulary x dim floats: with subwords the mean over a word's row and its n-grams'.
-    void word_vectors(float* to) const;
+    // The vectors of words [begin, end) that a user gets, (end - begin) x dim floats: with subwords the mean over a
+    // word's row and its n-grams'.
+    void word_vectors(std::size_t begin, std::size_t end, float* to) const;
+
+    // Writes all words' vectors as text, with all threads. Throws FileError.
+    void write_text_vectors(const std::string& path) const;
 
 private:
     friend class Worker;
