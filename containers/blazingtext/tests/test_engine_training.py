@@ -168,6 +168,18 @@ def test_the_matrices_are_live(tmp_path: Path) -> None:
     assert (view == 0.25).all()
 
 
+def test_a_number_that_is_not_finite_is_found_wherever_it_is(tmp_path: Path) -> None:
+    trainer = trained(corpus_of(tmp_path / "corpus.txt", "a b c\n" * 10))
+    trainer.check_finite()
+    for matrix in (trainer.input, trainer.output):
+        for value in (np.nan, np.inf):
+            kept, matrix[-1, -1] = matrix[-1, -1], value
+            with pytest.raises(FloatingPointError, match="lower learning_rate"):
+                trainer.check_finite()
+            matrix[-1, -1] = kept
+    trainer.check_finite()
+
+
 def test_a_learning_rate_beyond_reason_is_an_error_and_no_crash(tmp_path: Path) -> None:
     corpus = random_words(tmp_path / "corpus.txt", words=50, tokens=20_000)
     with pytest.raises(FloatingPointError, match="lower learning_rate"):

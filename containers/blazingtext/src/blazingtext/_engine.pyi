@@ -131,6 +131,13 @@ class Trainer:
             ValueError: `paused` cannot come from such a trainer.
         """
 
+    def check_finite(self) -> None:
+        """Looks at all numbers of both matrices.
+
+        Raises:
+            FloatingPointError: one is not finite, which `train` may not have met yet.
+        """
+
     @property
     def total_words(self) -> int:
         """Tokens that the corpus holds x epochs."""

@@ -159,6 +159,15 @@ class Trainer:
         self._bring_back()
         self._engine.write_text_vectors(path)
 
+    def check_finite(self) -> None:
+        """Looks at all numbers of both matrices.
+
+        Raises:
+            FloatingPointError: one is not finite.
+        """
+        self._bring_back()
+        self._engine.check_finite()
+
     def train(self, words: int) -> int:
         """Trains up to `words` more tokens and returns how many there were, 0 at the end.
 

@@ -252,6 +252,8 @@ def fit(
         if saving:
             checkpoints.save()
         progress.tell(words, trainer.alpha, finished=not unfinished)
+    with divergence_named(settings):
+        trainer.check_finite()
     if unfinished:
         logger.warning("The job was asked to stop; keeping what was trained so far.")
     else:

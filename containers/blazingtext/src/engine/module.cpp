@@ -267,6 +267,7 @@ void bind_trainer(nb::module_& module) {
         .def("train", &Trainer::train, "words"_a, nb::call_guard<nb::gil_scoped_release>())
         .def("pause", &pause)
         .def("resume", &resume, "paused"_a)
+        .def("check_finite", &Trainer::check_finite, nb::call_guard<nb::gil_scoped_release>())
         .def_prop_ro("total_words", &Trainer::total_words)
         .def_prop_ro("words_done", &Trainer::words_done)
         .def_prop_ro("progress", &Trainer::progress)

@@ -22,6 +22,16 @@ constexpr double kLowestRate = 1e-4;
 constexpr std::uint64_t kInitialStream = ~0ULL;
 
 constexpr char kNotPaused[] = "this is not where a trainer of the same corpus and settings was paused.";
+constexpr char kDiverged[] = "the vectors have grown beyond all bounds; lower learning_rate.";
+
+bool all_finite(const Matrix& matrix) {
+    for (std::size_t i = 0; i < matrix.rows(); ++i) {
+        const float* const row = matrix.row(i);
+        if (!std::all_of(row, row + matrix.dim(), [](float x) { return std::isfinite(x); })) return false;
+    }
+    return true;
+}
+
 const Settings& checked(const Corpus& corpus, const Settings& settings) {
     if (corpus.vocabulary().size() == 0) {
         throw std::invalid_argument("the corpus holds no word that is frequent enough to be trained.");
@@ -115,7 +125,11 @@ void Trainer::train_with(Worker& worker, std::atomic<std::int64_t>& budget) {
 }
 
 void Trainer::throw_if_diverged() const {
-    if (diverged_) throw std::domain_error("the vectors have grown beyond all bounds; lower learning_rate.");
+    if (diverged_) throw std::domain_error(kDiverged);
+}
+
+void Trainer::check_finite() const {
+    if (!all_finite(input_) || !all_finite(output_)) throw std::domain_error(kDiverged);
 }
 
 std::int64_t Trainer::train(std::int64_t words) {

@@ -41,6 +41,10 @@ public:
     // caller's to restore. The other may have had more threads or fewer. Throws std::invalid_argument.
     void resume(const std::vector<std::uint64_t>& paused);
 
+    // Throws std::domain_error when a number of the matrices is not finite. Training notices most of such cases, but
+    // only when it meets the row again.
+    void check_finite() const;
+
     std::int64_t total_words() const { return total_words_; }
     std::int64_t words_done() const { return words_done_.load(std::memory_order_relaxed); }
     double progress() const;
