@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from blazingtext._engine import Trainer, usable_instructions
+from blazingtext.collisions import most_threads
 
 from .engine_jobs import (
     FRUIT,
@@ -26,16 +27,41 @@ each_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join(map(str
 
 
 @each_way
-@pytest.mark.parametrize("threads", [1, 3])
-def test_words_that_share_contexts_get_similar_vectors(tmp_path: Path, way: dict[str, Any], threads: int) -> None:
+def test_words_that_share_contexts_get_similar_vectors(tmp_path: Path, way: dict[str, Any]) -> None:
     corpus = two_groups(tmp_path / "corpus.txt")
-    matrix = vectors(corpus, **way, threads=threads, epochs=10)
+    matrix = vectors(corpus, **way, epochs=10)
 
     alike = similarities(matrix)
     fruit = [corpus.words.index(word) for word in FRUIT]
     tools = [corpus.words.index(word) for word in TOOLS]
     assert min(alike[np.ix_(fruit, fruit)].min(), alike[np.ix_(tools, tools)].min()) > 0.5
     assert alike[np.ix_(fruit, tools)].max() < 0.3
+
+
+@each_way
+def test_several_threads_learn_what_one_does(tmp_path: Path, way: dict[str, Any]) -> None:
+    random = np.random.default_rng(5)
+    groups = [[f"{letter}{number}" for number in range(150)] for letter in "xy"]
+    lines = [" ".join(random.choice(groups[i % 2], 8)) for i in range(8000)]
+    corpus = corpus_of(tmp_path / "corpus.txt", "\n".join(lines))
+    assert most_threads(corpus.counts, JOB["sampling_threshold"]) >= 3
+
+    def contrast(threads: int) -> float:
+        alike = similarities(vectors(corpus, **way, threads=threads, epochs=10))
+        same = np.equal.outer(*2 * [[word[0] for word in corpus.words]])
+        return float(alike[same].mean() - alike[~same].mean())
+
+    assert contrast(3) > 0.8 * contrast(1) > 0.4
+
+
+def test_threads_are_as_many_as_different_words_allow() -> None:
+    assert most_threads(np.array([5]), 1e-4) == 1
+    assert most_threads(np.full(10, 100), 0.5) == 1
+    assert most_threads(np.full(320, 100), 0.5) == 10
+    # Frequent words that are dropped by sampling count less; words that no thread meets do not count.
+    natural = 10**6 // np.arange(1, 50_001)
+    assert most_threads(natural, 1e-4) > 5 * most_threads(natural, 0.9)
+    assert most_threads(np.concatenate([np.full(320, 100), np.zeros(1000, np.int64)]), 0.5) == 10
 
 
 @pytest.mark.parametrize("instructions", usable_instructions())

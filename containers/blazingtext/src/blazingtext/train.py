@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from blazingtext import fasttext_format, gpu
 from blazingtext._engine import Corpus, CorpusPart, Trainer
 from blazingtext.checkpointing import TrainerCheckpoints
+from blazingtext.collisions import most_threads
 from blazingtext.cuda_device import Device, find_device
 from blazingtext.curvature import Updates
 from blazingtext.distributed import Synchronisation
@@ -166,8 +167,21 @@ def others_counts(part: CorpusPart, files: Sequence[Path], channel: InputChannel
 
 
 def threads(environment: TrainingEnvironment, settings: Word2Vec) -> int:
-    """Training threads of this host."""
+    """Threads that this host can use."""
     return settings.threads or environment.cpus
+
+
+def training_threads(corpus: Corpus, environment: TrainingEnvironment, settings: Word2Vec) -> int:
+    """Threads that train: fewer than there could be where they would spoil each other's work."""
+    wanted, most = threads(environment, settings), most_threads(corpus.counts, settings.sampling_threshold)
+    if most < wanted:
+        logger.warning(
+            "Training with %d of %d threads: the corpus has so few different words that more would get in each"
+            " other's way.",
+            most,
+            wanted,
+        )
+    return min(wanted, most)
 
 
 def make_trainer(
@@ -194,7 +208,7 @@ def make_trainer(
             max_char=settings.max_char,
             buckets=settings.buckets,
             seed=settings.seed,
-            threads=threads(environment, settings),
+            threads=training_threads(corpus, environment, settings),
             rank=environment.rank,
         )
         return gpu.Trainer(trainer, corpus, device) if device else trainer
