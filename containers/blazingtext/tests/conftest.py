@@ -80,10 +80,11 @@ class Jobs:
         *,
         hosts: int = 1,
         corpora: dict[int, bytes] | None = None,
+        channels: dict[str, dict[str, bytes]] | None = None,
         checkpoints: Sequence[Path] = (),
         environ: dict[str, str] | None = None,
     ) -> list[Host]:
-        """Start a job of SMALL with the given hyperparameters.
+        """Start a job of SMALL with the given hyperparameters and channels besides `train`.
 
         `corpora` replaces the corpus of some ranks; `checkpoints` are the ranks' checkpoint folders.
         """
@@ -93,7 +94,8 @@ class Jobs:
         for rank, name in enumerate(names):
             base = self.folder / f"job-{len(self.started)}" / name
             content = (corpora or {}).get(rank, corpus)
-            write_input(base, content, {**SMALL, **(hyperparameters or {})}, names, name)
+            given = {"train": content if isinstance(content, dict) else {"corpus.txt": content}, **(channels or {})}
+            write_input(base, given, {**SMALL, **(hyperparameters or {})}, names, name)
             if checkpoints:
                 checkpoints[rank].mkdir(parents=True, exist_ok=True)
                 (base / "checkpoints").symlink_to(checkpoints[rank], target_is_directory=True)
@@ -104,27 +106,34 @@ class Jobs:
         return job
 
     def train(
-        self, corpus: bytes | dict[str, bytes], hyperparameters: dict[str, str] | None = None, **more: str
+        self,
+        corpus: bytes | dict[str, bytes],
+        hyperparameters: dict[str, str] | None = None,
+        channels: dict[str, dict[str, bytes]] | None = None,
+        **more: str,
     ) -> Host:
         """Train on one host to the end."""
-        (host,) = self.start(corpus, hyperparameters, environ=more)
+        (host,) = self.start(corpus, hyperparameters, channels=channels, environ=more)
         host.finish()
         return host
 
 
 def write_input(
-    base: Path, corpus: bytes | dict[str, bytes], hyperparameters: dict[str, str], hosts: list[str], host: str
+    base: Path, channels: dict[str, dict[str, bytes]], hyperparameters: dict[str, str], hosts: list[str], host: str
 ) -> None:
-    config, channel = base / "input" / "config", base / "input" / "data" / "train"
+    config = base / "input" / "config"
     config.mkdir(parents=True)
-    channel.mkdir(parents=True)
-    for name, content in (corpus if isinstance(corpus, dict) else {"corpus.txt": corpus}).items():
-        (channel / name).parent.mkdir(parents=True, exist_ok=True)
-        (channel / name).write_bytes(content)
+    for channel, contents in channels.items():
+        folder = base / "input" / "data" / channel
+        folder.mkdir(parents=True)
+        for name, content in contents.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
     resources = {"current_host": host, "hosts": hosts, "network_interface_name": "lo"}
-    files = {"hyperparameters": hyperparameters, "inputdataconfig": {"train": {}}, "resourceconfig": resources}
-    for name, content in files.items():
-        (config / f"{name}.json").write_text(json.dumps(content))
+    inputs: dict[str, object] = {name: {} for name in channels}
+    files = {"hyperparameters": hyperparameters, "inputdataconfig": inputs, "resourceconfig": resources}
+    for name, configuration in files.items():
+        (config / f"{name}.json").write_text(json.dumps(configuration))
 
 
 def run(command: str, environ: dict[str, str]) -> subprocess.Popen[str]:

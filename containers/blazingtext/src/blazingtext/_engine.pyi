@@ -14,9 +14,11 @@ class Corpus:
     """
 
     def __init__(self, paths: Sequence[str], min_count: int, threads: int) -> None:
-        """Raises:
-        ValueError: a file is not UTF-8 text; the message names the file, the first such byte and its offset.
-        OSError: a file cannot be read.
+        """Reads the files.
+
+        Raises:
+            ValueError: a file is not UTF-8 text; the message names the file, the first such byte and its offset.
+            OSError: a file cannot be read.
         """
 
     @property
@@ -27,7 +29,10 @@ class Corpus:
     def bytes_read(self) -> int: ...
     @property
     def words(self) -> list[str]:
-        """The words that occur at least min_count times, most frequent first, ties by first appearance."""
+        """The words that occur at least min_count times or were asked for, most frequent first.
+
+        Ties stand by first appearance, words that do not occur in the order in which they were asked for.
+        """
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -56,13 +61,48 @@ class CorpusPart:
     def counts(self) -> bytes:
         """What the other ranks must know of this part's words."""
 
-    def encode(self, min_count: int, threads: int, others: Sequence[bytes]) -> Corpus:
+    def encode(self, min_count: int, threads: int, others: Sequence[bytes], words: list[str] = ...) -> Corpus:
         """The part as word ids, with the vocabulary of all parts; takes what the part holds, so only once.
 
         Args:
             others: the `counts` of every other rank, in any order.
+            words: are in the vocabulary however often they occur.
         Raises:
             ValueError: it was done before, or `others` are no counts.
+        """
+
+class VectorFile:
+    """Word vectors in word2vec's text format (.vec, vectors.txt; also without the first line) or its binary one.
+
+    The file is mapped; its numbers are read when they are copied.
+    """
+
+    def __init__(self, path: str, threads: int) -> None:
+        """Maps the file and finds its words.
+
+        Raises:
+            ValueError: neither format, or cut short; the message names the file, and the line or the word.
+            OSError: the file cannot be read.
+        """
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def words(self) -> list[str]:
+        """In the order of the file, and as often as they stand there."""
+
+    @property
+    def skipped(self) -> int:
+        """Words left out because no corpus can hold them: not UTF-8, or with a separator inside."""
+
+    def copy(self, matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+        """Row rows[i] of the matrix becomes the vector of word i, or nothing does where rows[i] < 0.
+
+        Args:
+            matrix: shape (any, dim), rows contiguous, may be padded.
+            rows: shape (len(words),).
+        Raises:
+            ValueError: a line that is not a word and dim finite numbers; the message names the file and the line.
         """
 
 class Trainer:

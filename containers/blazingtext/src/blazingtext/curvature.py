@@ -42,7 +42,7 @@ class Updates:
             counts: shape (V,), occurrences in the corpus.
             tokens: of the corpus, with those that are not in the vocabulary.
         """
-        relative = counts / counts.sum() / sampling_threshold
+        relative = np.maximum(counts, 1) / counts.sum() / sampling_threshold  # words without occurrences: no matter
         trained = counts / tokens * np.minimum(1.0, (np.sqrt(relative) + 1.0) / relative)
         contexts = window_size + 1  # of one centre: both sides, the mean of 1 to window_size each
         negatives = counts**0.75

@@ -59,7 +59,8 @@ class Model:
     """A .bin file, mapped.
 
     `input` has shape (words + buckets, dim), `output` (words, dim), both float32, read-only and perhaps unaligned: take
-    rows by an index array, which copies, before doing arithmetic.
+    rows by an index array, which copies, before doing arithmetic. The rows of `output` are words' only where the model
+    was trained with `negative_sampling`.
     """
 
     settings: Settings
@@ -68,6 +69,17 @@ class Model:
     tokens: int
     input: NDArray[np.float32]
     output: NDArray[np.float32]
+    negative_sampling: bool
+
+
+def is_fasttext(path: Path) -> bool:
+    """Whether a file begins as fastText's models do.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(4) == struct.pack("<i", MAGIC)
 
 
 def write(
@@ -189,7 +201,7 @@ class _Reader:
         self.path, self.content, self.offset = path, content, 0
 
     def model(self) -> Model:
-        settings, entries, tokens = self._header()
+        settings, loss, entries, tokens = self._header()
         words, counts = self._entries(entries)
         self._quantised("input")
         input_matrix = self._matrix("input", entries + settings.buckets, settings.dim)
@@ -197,11 +209,11 @@ class _Reader:
         output_matrix = self._matrix("output", entries, settings.dim)
         if self.offset != len(self.content):
             raise self._error(f"{len(self.content) - self.offset} bytes follow the end of the model")
-        return Model(settings, words, counts, tokens, input_matrix, output_matrix)
+        return Model(settings, words, counts, tokens, input_matrix, output_matrix, loss == _LOSS_NEGATIVE_SAMPLING)
 
-    def _header(self) -> tuple[Settings, int, int]:
+    def _header(self) -> tuple[Settings, int, int, int]:
         fields = _HEADER.unpack_from(self.content)
-        magic, version, dim, window, epochs, min_count, negatives, _ngrams, _loss, architecture = fields[:10]
+        magic, version, dim, window, epochs, min_count, negatives, _ngrams, loss, architecture = fields[:10]
         buckets, min_char, max_char, _rate, threshold, entries, words, labels, tokens, pruned = fields[10:]
         if magic != MAGIC:
             raise self._error("this is no fastText model (wrong magic number)")
@@ -228,7 +240,7 @@ class _Reader:
             max_char=max_char,
             sampling_threshold=threshold,
         )
-        return settings, entries, tokens
+        return settings, loss, entries, tokens
 
     def _entries(self, entries: int) -> tuple[list[str], NDArray[np.int64]]:
         words, counts = [], np.empty(entries, dtype=np.int64)

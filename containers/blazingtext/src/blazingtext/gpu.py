@@ -58,7 +58,7 @@ class Trainer:
 
     def __init__(self, engine: _engine.Trainer, corpus: _engine.Corpus, device: Device) -> None:
         self._engine, self._device, self._settings = engine, device, engine.settings
-        vocabulary, dim = engine.output.shape
+        dim = engine.output.shape[1]
         device.compile(
             resources.files("blazingtext").joinpath("word2vec.cu").read_text(encoding="utf-8"),
             {
@@ -75,7 +75,7 @@ class Trainer:
         self._size = corpus.tokens_read
         self._keep = device.upload(engine.keep_probabilities)
         self._negatives = device.upload(engine.negative_table)
-        self._vocabulary = np.uint32(vocabulary)
+        self._occurring = np.uint32(len(engine.negative_table))  # words; others come from pretrained vectors
         self._starts = device.upload(engine.subword_starts.astype(np.int64))
         self._rows = device.upload(engine.subword_rows)
         inputs, outputs = self._frequencies(corpus)
@@ -237,7 +237,7 @@ class Trainer:
             *("train_words", self._blocks, self._threads),
             *(portion.words, portion.places, np.int32(portion.count), np.int32(begin), np.int32(end)),
             *(np.uint64(portion.begin), np.uint64(self._settings["seed"]), np.uint64(portion.epoch)),
-            *(self._negatives, self._vocabulary),
+            *(self._negatives, self._occurring),
             *(np.float32(first * left), np.float32(first / self.total_words), np.float32(first * _LOWEST_RATE)),
             *(self._starts, self._rows, *matrices, *self._shares, self._diverged),
         )

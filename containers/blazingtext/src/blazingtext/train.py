@@ -24,6 +24,7 @@ from blazingtext.evaluation import evaluate, rows_of_pairs
 from blazingtext.gpu import AnyTrainer
 from blazingtext.machine import cpu_sockets, identify_gpus
 from blazingtext.packed import unpack
+from blazingtext.pretrained import PretrainedVectors
 from blazingtext.progress import Pace, Progress
 from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
@@ -68,8 +69,9 @@ def train(environment: TrainingEnvironment) -> None:
     device = choose_device(environment)
     announce(environment, settings, device)
     with rendezvous(environment) as hosts:
-        corpus = read_corpus(hosts, environment, settings)
-        trainer = make_trainer(corpus, environment, settings, device)
+        pretrained = PretrainedVectors.of(environment, model_settings(settings), threads(environment, settings))
+        corpus = read_corpus(hosts, environment, settings, pretrained.words if pretrained else [])
+        trainer = make_trainer(corpus, environment, settings, device, pretrained)
         if fit(trainer, corpus, hosts, environment, settings) and environment.is_master:
             write_model(trainer, corpus, environment.paths.model, settings)
             if settings.evaluation and not environment.stopping.is_set():
@@ -116,8 +118,11 @@ def announce(environment: TrainingEnvironment, settings: Word2Vec, device: Devic
         logger.warning("vector_dim=%d needs much memory; most uses need no more than 300.", settings.vector_dim)
 
 
-def read_corpus(hosts: Hosts, environment: TrainingEnvironment, settings: Word2Vec) -> Corpus:
+def read_corpus(hosts: Hosts, environment: TrainingEnvironment, settings: Word2Vec, words: list[str]) -> Corpus:
     """This host's part of the channel's files, encoded by the vocabulary of all.
+
+    Args:
+        words: are in the vocabulary however often they occur.
 
     Raises:
         ClientError: no files, other files than on the other hosts, gzip data that is damaged, bytes that are not
@@ -135,12 +140,12 @@ def read_corpus(hosts: Hosts, environment: TrainingEnvironment, settings: Word2V
         except ValueError as error:
             found = str(error).replace(f"{channel.directory}/", "").replace(f"{scratch}/", "")
             raise ClientError(f"channel {channel.name!r}: {found}") from error
-    corpus = part.encode(settings.min_count, cores, others_counts(part, files, channel, hosts))
+    corpus = part.encode(settings.min_count, cores, others_counts(part, files, channel, hosts), words)
     for millions in range(10, corpus.tokens_read // 10**6, 10):
         print(f"Read {millions}M words")
     print(f"Read {corpus.tokens_read // 10**6}M words")
     print(f"Number of words:  {len(corpus.counts)}")
-    if not len(corpus.counts):
+    if not corpus.counts.any():
         raise ClientError(
             f"channel {channel.name!r} holds no word that occurs at least min_count={settings.min_count} times"
             f" ({corpus.tokens_read} tokens read); lower min_count or check the corpus."
@@ -185,12 +190,16 @@ def training_threads(corpus: Corpus, environment: TrainingEnvironment, settings:
 
 
 def make_trainer(
-    corpus: Corpus, environment: TrainingEnvironment, settings: Word2Vec, device: Device | None
+    corpus: Corpus,
+    environment: TrainingEnvironment,
+    settings: Word2Vec,
+    device: Device | None,
+    pretrained: PretrainedVectors | None,
 ) -> AnyTrainer:
     """The engine, or the device with its help, ready to train this host's part.
 
     Raises:
-        ClientError: the model does not fit into memory.
+        ClientError: the model does not fit into memory, or a pretrained vector is damaged.
     """
     try:
         trainer = Trainer(
@@ -211,6 +220,8 @@ def make_trainer(
             threads=training_threads(corpus, environment, settings),
             rank=environment.rank,
         )
+        if pretrained:
+            pretrained.start(trainer, corpus)
         return gpu.Trainer(trainer, corpus, device) if device else trainer
     except MemoryError:
         raise ClientError(
@@ -302,25 +313,31 @@ def updates(corpus: Corpus, settings: Word2Vec) -> Updates:
     )
 
 
+def model_settings(settings: Word2Vec) -> fasttext_format.Settings:
+    """The hyperparameters as a fastText .bin records them."""
+    return fasttext_format.Settings(
+        architecture="cbow" if settings.mode == "cbow" else "skipgram",
+        dim=settings.vector_dim,
+        window_size=settings.window_size,
+        epochs=settings.epochs,
+        min_count=settings.min_count,
+        negative_samples=settings.negative_samples,
+        buckets=settings.buckets if settings.subwords else 0,
+        min_char=settings.min_char if settings.subwords else 0,
+        max_char=settings.max_char if settings.subwords else 0,
+        sampling_threshold=settings.sampling_threshold,
+    )
+
+
 def write_model(trainer: AnyTrainer, corpus: Corpus, folder: Path, settings: Word2Vec) -> None:
     """Write vectors.txt and vectors.bin."""
     trainer.write_text_vectors(str(folder / "vectors.txt"))
     fasttext_format.write(
         folder / "vectors.bin",
-        fasttext_format.Settings(
-            architecture="cbow" if settings.mode == "cbow" else "skipgram",
-            dim=settings.vector_dim,
-            window_size=settings.window_size,
-            epochs=settings.epochs,
-            min_count=settings.min_count,
-            negative_samples=settings.negative_samples,
-            buckets=settings.buckets if settings.subwords else 0,
-            min_char=settings.min_char if settings.subwords else 0,
-            max_char=settings.max_char if settings.subwords else 0,
-            sampling_threshold=settings.sampling_threshold,
-        ),
+        model_settings(settings),
         words=corpus.words,
-        counts=corpus.counts,
+        # Words of pretrained vectors alone count as one occurrence, as in fastText: gensim drops those with none.
+        counts=np.maximum(corpus.counts, 1),
         tokens=corpus.tokens_read,
         input=trainer.input,
         bucket_ids=trainer.bucket_ids,

@@ -20,6 +20,8 @@ namespace {
 constexpr std::size_t kPartBytes = 1 << 20;
 // Places of words count on by this from one file to the next: a terabyte.
 constexpr std::uint64_t kFileSpan = 1ULL << 40;
+// Where words stand that do not occur: behind all that do.
+constexpr std::uint64_t kNowhere = 1ULL << 63;
 
 // A stretch of a file, cut at separators, and what was found in it.
 struct Part {
@@ -192,7 +194,8 @@ std::string CorpusPart::counts() const { return told_counts({tokens_read(), byte
 Corpus::Corpus(const std::vector<std::string>& paths, std::int64_t min_count, int threads)
     : Corpus(CorpusPart(paths, threads), min_count, threads, {}) {}
 
-Corpus::Corpus(CorpusPart&& part, std::int64_t min_count, int threads, const std::vector<std::string_view>& others) {
+Corpus::Corpus(CorpusPart&& part, std::int64_t min_count, int threads, const std::vector<std::string_view>& others,
+               const std::vector<std::string_view>& words) {
     if (threads < 1) throw std::invalid_argument("threads must be at least 1.");
     bytes_read_ = part.bytes_read();
     const std::unique_ptr<CorpusPart::Text> text = std::move(part.text_);
@@ -201,6 +204,7 @@ Corpus::Corpus(CorpusPart&& part, std::int64_t min_count, int threads, const std
         tokens_read_ += amount.tokens;
         bytes_read_ += amount.bytes;
     }
+    for (std::size_t i = 0; i < words.size(); ++i) text->counter.keep(words[i], word_hash(words[i]), kNowhere + i);
     std::vector<std::uint32_t> final_ids;
     vocabulary_ = Vocabulary(text->counter, min_count, final_ids);
     for (std::vector<std::uint32_t>& numbers : text->numbers) {

@@ -49,9 +49,10 @@ public:
     // All of the files. Throws as CorpusPart does.
     Corpus(const std::vector<std::string>& paths, std::int64_t min_count, int threads);
 
-    // Takes what `part` holds; `others` are the counts of every other rank, in any order.
-    // Throws std::invalid_argument when they are no counts.
-    Corpus(CorpusPart&& part, std::int64_t min_count, int threads, const std::vector<std::string_view>& others);
+    // Takes what `part` holds; `others` are the counts of every other rank, in any order; `words` are in the vocabulary
+    // however often they occur. Throws std::invalid_argument when the others' are no counts.
+    Corpus(CorpusPart&& part, std::int64_t min_count, int threads, const std::vector<std::string_view>& others,
+           const std::vector<std::string_view>& words = {});
 
     const Vocabulary& vocabulary() const { return vocabulary_; }
     const std::uint32_t* tokens() const { return tokens_.get(); }

@@ -27,6 +27,7 @@
 #include "settings.h"
 #include "subwords.h"
 #include "trainer.h"
+#include "vector_file.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -37,6 +38,8 @@ namespace {
 using FloatMatrix = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
 using UnsignedNumbers = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using AnyFloatMatrix = nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>;
+using AnyWritableMatrix = nb::ndarray<float, nb::ndim<2>, nb::device::cpu>;
+using Rows = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 // An array that owns its memory.
 template <typename Number, typename... Sizes>
@@ -57,13 +60,15 @@ nb::ndarray<nb::numpy, const float, nb::ndim<2>> read_only(nb::handle owner, con
                                                             {stride, 1});
 }
 
-nb::list words_of(const Corpus& corpus) {
-    nb::list words;
-    for (std::size_t id = 0; id < corpus.vocabulary().size(); ++id) {
-        const std::string_view word = corpus.vocabulary().word(id);
-        words.append(nb::str(word.data(), word.size()));
+// A list of the words of a vocabulary or of a file of vectors.
+template <typename Words>
+nb::list list_of(const Words& words) {
+    nb::list list;
+    for (std::size_t id = 0; id < words.size(); ++id) {
+        const std::string_view word = words.word(id);
+        list.append(nb::str(word.data(), word.size()));
     }
-    return words;
+    return list;
 }
 
 // A read-only array of what `owner` holds.
@@ -137,6 +142,34 @@ auto pause(Trainer& trainer) {
 
 void resume(Trainer& trainer, UnsignedNumbers paused) {
     trainer.resume(std::vector<std::uint64_t>(paused.data(), paused.data() + paused.size()));
+}
+
+std::string_view text_of(nb::handle object) {
+    Py_ssize_t size = 0;
+    const char* text = PyUnicode_AsUTF8AndSize(object.ptr(), &size);
+    if (text == nullptr) throw nb::python_error();
+    return std::string_view(text, static_cast<std::size_t>(size));
+}
+
+// Words as texts, which live as long as `words`: a tuple, because a list might change meanwhile.
+std::vector<std::string_view> texts_of(const nb::tuple& words) {
+    std::vector<std::string_view> texts;
+    texts.reserve(words.size());
+    for (const nb::handle word : words) texts.push_back(text_of(word));
+    return texts;
+}
+
+void copy_vectors(const VectorFile& file, AnyWritableMatrix matrix, Rows rows) {
+    if (rows.shape(0) != file.size()) throw nb::value_error("rows must be as many as the file's words.");
+    if (matrix.shape(1) != file.dim() || matrix.stride(1) != 1) {
+        throw nb::value_error("the matrix must have contiguous rows of the file's dimension.");
+    }
+    const auto most = static_cast<std::int64_t>(matrix.shape(0));
+    if (std::any_of(rows.data(), rows.data() + rows.shape(0), [&](std::int64_t row) { return row >= most; })) {
+        throw nb::value_error("the matrix has not so many rows.");
+    }
+    const nb::gil_scoped_release released;
+    file.copy(rows.data(), matrix.data(), matrix.stride(0));
 }
 
 std::vector<float*> copied_rows(const AnyFloatMatrix& from, Matrix& to) {
@@ -213,11 +246,13 @@ void translate_exceptions() {
 }
 
 std::unique_ptr<Corpus> encoded(CorpusPart& part, std::int64_t min_count, int threads,
-                                const std::vector<nb::bytes>& others) {
+                                const std::vector<nb::bytes>& others, nb::list words) {
     std::vector<std::string_view> counts;
     for (const nb::bytes& other : others) counts.emplace_back(other.c_str(), other.size());
+    const nb::tuple held(words);
+    const std::vector<std::string_view> texts = texts_of(held);
     const nb::gil_scoped_release released;
-    return std::make_unique<Corpus>(std::move(part), min_count, threads, counts);
+    return std::make_unique<Corpus>(std::move(part), min_count, threads, counts, texts);
 }
 
 void bind_corpus(nb::module_& module) {
@@ -226,7 +261,7 @@ void bind_corpus(nb::module_& module) {
              nb::call_guard<nb::gil_scoped_release>())
         .def_prop_ro("tokens_read", &Corpus::tokens_read)
         .def_prop_ro("bytes_read", &Corpus::bytes_read)
-        .def_prop_ro("words", &words_of)
+        .def_prop_ro("words", [](const Corpus& self) { return list_of(self.vocabulary()); })
         .def_prop_ro("counts",
                      [](nb::handle_t<Corpus> self) {
                          return read_only(self, nb::cast<const Corpus&>(self).vocabulary().counts());
@@ -242,7 +277,8 @@ void bind_corpus(nb::module_& module) {
                          const std::string counts = self.counts();
                          return nb::bytes(counts.data(), counts.size());
                      })
-        .def("encode", &encoded, "min_count"_a, "threads"_a, "others"_a);
+        .def("encode", &encoded, "min_count"_a, "threads"_a, "others"_a,
+             "words"_a = nb::list());
 }
 
 void bind_trainer(nb::module_& module) {
@@ -333,6 +369,15 @@ void bind_replica(nb::module_& module) {
         .def("take", &take_changes, "begin"_a, "end"_a, "hosts"_a, "rates"_a, "of_inputs"_a, "of_outputs"_a);
 }
 
+void bind_vector_file(nb::module_& module) {
+    nb::class_<VectorFile>(module, "VectorFile")
+        .def(nb::init<std::string, int>(), "path"_a, "threads"_a, nb::call_guard<nb::gil_scoped_release>())
+        .def_prop_ro("dim", &VectorFile::dim)
+        .def_prop_ro("skipped", &VectorFile::skipped)
+        .def_prop_ro("words", &list_of<VectorFile>)
+        .def("copy", &copy_vectors, "matrix"_a, "rows"_a);
+}
+
 }  // namespace
 
 NB_MODULE(_engine, module) {
@@ -340,6 +385,7 @@ NB_MODULE(_engine, module) {
     bind_corpus(module);
     bind_trainer(module);
     bind_replica(module);
+    bind_vector_file(module);
     module.def("subword_buckets", &subword_buckets, "word"_a, "min_char"_a, "max_char"_a, "buckets"_a);
     module.def("update_batch", &update_batch, "inputs"_a, "targets"_a, "learning_rate"_a, "instructions"_a = "");
     module.def("usable_instructions", &usable_instructions);

@@ -18,12 +18,13 @@ std::uint32_t share(double probability) {
 
 }  // namespace
 
-NegativeSampler::NegativeSampler(const std::vector<std::int64_t>& counts) : places_(counts.size()) {
-    std::vector<double> weights(counts.size());
-    std::transform(counts.begin(), counts.end(), weights.begin(),
+NegativeSampler::NegativeSampler(const std::vector<std::int64_t>& counts)
+    : places_(static_cast<std::size_t>(std::find(counts.begin(), counts.end(), 0) - counts.begin())) {
+    std::vector<double> weights(places_.size());
+    std::transform(counts.begin(), counts.begin() + static_cast<std::ptrdiff_t>(places_.size()), weights.begin(),
                    [](std::int64_t count) { return std::pow(static_cast<double>(count), 0.75); });
     const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
-    for (double& weight : weights) weight *= static_cast<double>(counts.size()) / total;
+    for (double& weight : weights) weight *= static_cast<double>(places_.size()) / total;
 
     // Vose's construction: each word with too little is filled up from one with too much.
     std::vector<std::uint32_t> small;

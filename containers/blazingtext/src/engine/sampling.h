@@ -12,7 +12,7 @@ namespace blazingtext {
 // method: a place is drawn evenly, and holds its own word and one other in the right proportion.
 class NegativeSampler {
 public:
-    // counts: at least one, not all zero.
+    // counts: in descending order, the first above zero. Words that do not occur have no place: there may be millions.
     explicit NegativeSampler(const std::vector<std::int64_t>& counts);
 
     struct Place {

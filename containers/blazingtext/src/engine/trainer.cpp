@@ -33,7 +33,8 @@ bool all_finite(const Matrix& matrix) {
 }
 
 const Settings& checked(const Corpus& corpus, const Settings& settings) {
-    if (corpus.vocabulary().size() == 0) {
+    const std::vector<std::int64_t>& counts = corpus.vocabulary().counts();
+    if (counts.empty() || counts[0] == 0) {
         throw std::invalid_argument("the corpus holds no word that is frequent enough to be trained.");
     }
     settings.check();

@@ -45,7 +45,7 @@ Vocabulary::Vocabulary(const WordCounter& counter, std::int64_t min_count, std::
     std::vector<std::uint32_t> kept;
     std::size_t length = 0;
     for (std::size_t i = 0; i < entries.size(); ++i) {
-        if (entries[i].count < min_count) continue;
+        if (entries[i].count < min_count && !entries[i].kept) continue;
         kept.push_back(static_cast<std::uint32_t>(i));
         length += entries[i].text.size();
     }

@@ -30,6 +30,7 @@ public:
         std::uint64_t hash;
         std::int64_t count;
         std::uint64_t first;  // where it first appeared
+        bool kept;            // in the vocabulary however rare
     };
 
     WordCounter();
@@ -53,6 +54,11 @@ public:
     // Brings what `add` will look at first to the cache.
     void prefetch(std::uint64_t hash) const { __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]); }
 
+    // Keeps a word, new or known, in the vocabulary; a new one has not occurred and stands at `first`.
+    void keep(std::string_view text, std::uint64_t hash, std::uint64_t first) {
+        entries_[add(text, hash, 0, first)].kept = true;
+    }
+
     const std::vector<Entry>& entries() const { return entries_; }
 
 private:
@@ -70,7 +76,7 @@ private:
             if (slot.hash != hash || (slot.one_round != 0) != one_round) continue;
             if (one_round || entries_[slot.number - 1].text == text) return slot.number - 1;
         }
-        return insert(Entry{text, hash, 0, first});
+        return insert(Entry{text, hash, 0, first, false});
     }
 
     std::uint32_t insert(const Entry& entry);
@@ -80,14 +86,15 @@ private:
     std::vector<Slot> slots_;
 };
 
-// The words that occur often enough, most frequent first, ties by first appearance; their texts are held here.
+// The words that occur often enough or are to be kept, most frequent first, ties by first appearance; their texts are
+// held here.
 class Vocabulary {
 public:
     static constexpr std::uint32_t kUnknown = 0x7FFFFFFF;
 
     Vocabulary() = default;
 
-    // Fills `ids` with the id of each of the counter's words, kUnknown for those below min_count.
+    // Fills `ids` with the id of each of the counter's words, kUnknown for those left out.
     Vocabulary(const WordCounter& counter, std::int64_t min_count, std::vector<std::uint32_t>& ids);
 
     std::size_t size() const { return counts_.size(); }
