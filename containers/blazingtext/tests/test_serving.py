@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 from blazingtext import fasttext_format
+from blazingtext.quantised_model import write_quantised
+from blazingtext.word_vectors import WordVectors
 
 if TYPE_CHECKING:
     from conftest import Host, Jobs, ReadText
@@ -218,15 +220,23 @@ def test_a_server_without_its_model_ends_with_the_reason(tmp_path: Path, run_com
     process = run_command("serve", {"SAGEMAKER_BASE_DIR": str(tmp_path)})
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "the model holds no vectors.bin; it must be at the root of model.tar.gz." in output
+    assert "the model holds neither vectors.bin nor vectors.ftz; one must be at the root of model.tar.gz." in output
     assert "Traceback" not in output
 
 
-def test_a_quantised_model_is_refused_by_name(trained: Host, tmp_path: Path) -> None:
-    content = (trained.model / "vectors.bin").read_bytes()
+def test_a_model_with_quantised_vectors_alone_is_served_from_them(
+    trained: Host, tmp_path: Path, serve: Serve, read_text: ReadText
+) -> None:
+    (tmp_path / "model").mkdir()
     model = fasttext_format.read(trained.model / "vectors.bin")
-    matrices = 2 * (17 + model.input.nbytes)
-    path = tmp_path / "vectors.bin"
-    path.write_bytes(damaged(content, len(content) - matrices, b"\x01"))
-    with pytest.raises(fasttext_format.FormatError, match="the input matrix is quantised"):
-        fasttext_format.read(path)
+    write_quantised(model, tmp_path / "model" / "vectors.ftz", block=2, seed=1, threads=1)
+    expected = read_text(trained.model / "vectors.txt")
+    with serve(tmp_path) as (client, _):
+        (tiger, unknown) = ask(client, {"instances": ["tiger", "unheard-of"]}).json()
+        np.testing.assert_allclose(
+            tiger["vector"], expected["tiger"], rtol=1e-4
+        )  # few words: each has its own centroid
+        assert unknown["vector"] == [0.0] * 12
+        (near,) = ask(client, {"instances": ["tiger"], "configuration": {"nearest": 3}}).json()
+    best = [item["word"] for item in WordVectors.of(model).neighbors("tiger", 3)]
+    assert [item["word"] for item in near["neighbors"]] == best

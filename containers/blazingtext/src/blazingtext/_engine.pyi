@@ -301,6 +301,22 @@ class Replica:
             ValueError: the arrays' shapes do not fit.
         """
 
+def quantise(
+    matrix: NDArray[np.float32], block: int, seed: int, threads: int
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:
+    """Product quantisation of a matrix's rows, each as a length and a direction (Jegou, Douze and Schmid 2011).
+
+    Args:
+        matrix: shape (rows, dim), any strides, finite.
+        block: dimensions that share one code; the last block has what is left of dim.
+    Returns:
+        The centroids of the directions, shape (256 x dim,): block after block 256 centroids of the block's dimensions;
+        the directions' codes, shape (rows, blocks); the centroids of the lengths, shape (256,); the lengths' codes,
+        shape (rows,). The same for any number of threads.
+    Raises:
+        ValueError: no rows, no dimensions, or a block or threads below 1.
+    """
+
 def subword_buckets(word: str, min_char: int, max_char: int, buckets: int) -> list[int]:
     """The hash buckets of a word's character n-grams, equal to fastText's."""
 

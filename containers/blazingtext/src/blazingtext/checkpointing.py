@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 # To be raised when the engine would misread what it wrote before.
 _FORMAT = 1
 # What a job may change when it goes on: the words that are trained do not depend on it.
-_FREE = frozenset({"threads", "evaluation"})
+_FREE = frozenset({"threads", "evaluation", "quantize", "quantized_block"})
 
 
 class TrainerCheckpoints:

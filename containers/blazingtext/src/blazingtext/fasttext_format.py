@@ -1,8 +1,9 @@
-"""fastText's .bin format, version 12: written for fastText and gensim to load, read by mapping the file.
+"""fastText's .bin and .ftz formats, version 12: written for fastText and gensim to load, read by mapping the file.
 
 Layout, little-endian (fastText src/fasttext.cc, src/args.cc, src/dictionary.cc, src/densematrix.cc): header, dictionary
-entries (word, NUL, count, type), one byte "quantised", input matrix, one byte "output quantised", output matrix; a
-matrix is its shape as two int64 and its float32 rows. The file holds no padding, so a mapped matrix is rarely aligned.
+entries (word, NUL, count, type), the hash buckets kept and their places where others were pruned, one byte "quantised",
+input matrix, one byte "output quantised", output matrix; a matrix is its shape as two int64 and its float32 rows, a
+quantised one as quantised.py says. The file holds no padding, so a mapped matrix is rarely aligned.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from typing import BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from blazingtext.quantised import MOST_CODES, QuantisedMatrix
+
 MAGIC, VERSION = 793712314, 12
 
 _ARCHITECTURES = {1: "cbow", 2: "skipgram", 3: "supervised"}
 _LOSS_NEGATIVE_SAMPLING = 2
 _NOT_PRUNED = -1
+_DENSE, _QUANTISED = b"\0", b"\1"
 _UPDATE_RATE = 100  # fastText's default; it means nothing once training is over
 
 _HEADER = struct.Struct("<2i12id3i2q")
@@ -54,22 +58,39 @@ class Settings:
     sampling_threshold: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Model:
-    """A .bin file, mapped.
+    """A .bin or .ftz file, mapped.
 
-    `input` has shape (words + buckets, dim), `output` (words, dim), both float32, read-only and perhaps unaligned: take
-    rows by an index array, which copies, before doing arithmetic. The rows of `output` are words' only where the model
-    was trained with `negative_sampling`.
+    `input` has a row for each word and then one for each hash bucket; where only some buckets were kept,
+    `kept_buckets`, shape (kept, 2), gives them in ascending order, each with its place behind the words. `output` has
+    shape (words, dim), or (0, dim) where it was left out. Both are float32, read-only and perhaps unaligned or
+    quantised: take rows by an index array, which copies, before doing arithmetic. The rows of `output` are words' only
+    where the model was trained with `negative_sampling`.
     """
 
     settings: Settings
     words: list[str]
     counts: NDArray[np.int64]
     tokens: int
-    input: NDArray[np.float32]
-    output: NDArray[np.float32]
+    input: NDArray[np.float32] | QuantisedMatrix
+    output: NDArray[np.float32] | QuantisedMatrix
+    kept_buckets: NDArray[np.int32] | None
     negative_sampling: bool
+
+    @property
+    def quantised(self) -> bool:
+        """Whether the input matrix is."""
+        return isinstance(self.input, QuantisedMatrix)
+
+    def bucket_rows(self, buckets: Sequence[int]) -> list[int]:
+        """The rows of the input matrix of those of some hash buckets that have one."""
+        first = len(self.words)
+        if self.kept_buckets is None:
+            return [first + bucket for bucket in buckets]
+        kept, places = self.kept_buckets.T
+        at = np.minimum(np.searchsorted(kept, buckets), len(kept) - 1) if len(kept) else np.empty(0, np.int64)
+        return [first + int(places[i]) for i, bucket in zip(at, buckets, strict=False) if kept[i] == bucket]
 
 
 def is_fasttext(path: Path) -> bool:
@@ -108,13 +129,47 @@ def write(
     if input.shape != (len(words) + len(bucket_ids), settings.dim) or output.shape != (len(words), settings.dim):
         raise ValueError(f"matrices of shapes {input.shape} and {output.shape} do not fit {len(words)} words.")
     with _replacing(path) as file:
-        file.write(_header(settings, len(words), tokens))
+        file.write(_header(settings, len(words), tokens, _NOT_PRUNED))
         _write_dictionary(file, words, counts)
         _write_matrix_head(file, len(words) + settings.buckets, settings.dim)
         _write_rows(file, input[: len(words)])
         _write_buckets(file, input[len(words) :], bucket_ids, settings.buckets)
         _write_matrix_head(file, *output.shape)
         _write_rows(file, output)
+
+
+def write_quantised(
+    path: Path,
+    settings: Settings,
+    *,
+    words: Sequence[str],
+    counts: NDArray[np.int64],
+    tokens: int,
+    input: QuantisedMatrix,
+    bucket_ids: NDArray[np.uint32],
+) -> None:
+    """Write a .ftz without an output matrix, so that `path` either holds all of it or what it held before.
+
+    Args:
+        words: in descending order of `counts`, shape (V,).
+        tokens: tokens of the corpus, V's and others'.
+        input: shape (V + R, settings.dim).
+        bucket_ids: shape (R,): which of the hash buckets each row after the words' is. The file has no others.
+    Raises:
+        ValueError: shapes that do not fit, a word that holds a NUL, or more codes than the format can count.
+    """
+    if input.shape != (len(words) + len(bucket_ids), settings.dim):
+        raise ValueError(f"a matrix of shape {input.shape} does not fit {len(words)} words.")
+    if input.codes.size > MOST_CODES:
+        raise ValueError(f"{input.codes.size} codes are more than a .ftz can hold; it holds at most {MOST_CODES}.")
+    pairs = np.stack([bucket_ids, np.arange(len(bucket_ids))], axis=1)
+    with _replacing(path) as file:
+        file.write(_header(settings, len(words), tokens, len(pairs) if settings.max_char else _NOT_PRUNED))
+        _write_dictionary(file, words, counts)
+        file.write(np.ascontiguousarray(pairs, dtype="<i4").data)
+        file.write(_QUANTISED)
+        input.write(file)
+        _write_matrix_head(file, 0, settings.dim)
 
 
 def read(path: Path) -> Model:
@@ -131,7 +186,7 @@ def read(path: Path) -> Model:
         return _Reader(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)).model()
 
 
-def _header(settings: Settings, words: int, tokens: int) -> bytes:
+def _header(settings: Settings, words: int, tokens: int, pruned: int) -> bytes:
     architecture = next(number for number, name in _ARCHITECTURES.items() if name == settings.architecture)
     return _HEADER.pack(
         *(MAGIC, VERSION),
@@ -139,7 +194,7 @@ def _header(settings: Settings, words: int, tokens: int) -> bytes:
         *(1, _LOSS_NEGATIVE_SAMPLING, architecture),  # word n-grams, loss, architecture
         *(settings.buckets, settings.min_char, settings.max_char, _UPDATE_RATE, settings.sampling_threshold),
         *(words, words, 0),  # entries, words, labels
-        *(tokens, _NOT_PRUNED),
+        *(tokens, pruned),
     )
 
 
@@ -201,32 +256,42 @@ class _Reader:
         self.path, self.content, self.offset = path, content, 0
 
     def model(self) -> Model:
-        settings, loss, entries, tokens = self._header()
+        settings, loss, entries, tokens, pruned = self._header()
         words, counts = self._entries(entries)
-        self._quantised("input")
-        input_matrix = self._matrix("input", entries + settings.buckets, settings.dim)
-        self._quantised("output")
-        output_matrix = self._matrix("output", entries, settings.dim)
+        kept = self._kept_buckets(pruned, settings.buckets)
+        buckets = settings.buckets if kept is None else len(kept)
+        input_matrix = self._matrix("input", entries + buckets, settings.dim)
+        if kept is not None and not isinstance(input_matrix, QuantisedMatrix):
+            raise self.refuse("hash buckets are pruned, but the input matrix is not quantised")
+        left_out = isinstance(input_matrix, QuantisedMatrix)
+        output_matrix = self._matrix("output", entries, settings.dim, may_be_empty=left_out)
         if self.offset != len(self.content):
-            raise self._error(f"{len(self.content) - self.offset} bytes follow the end of the model")
-        return Model(settings, words, counts, tokens, input_matrix, output_matrix, loss == _LOSS_NEGATIVE_SAMPLING)
+            raise self.refuse(f"{len(self.content) - self.offset} bytes follow the end of the model")
+        return Model(
+            settings=settings,
+            words=words,
+            counts=counts,
+            tokens=tokens,
+            input=input_matrix,
+            output=output_matrix,
+            kept_buckets=kept,
+            negative_sampling=loss == _LOSS_NEGATIVE_SAMPLING,
+        )
 
-    def _header(self) -> tuple[Settings, int, int, int]:
+    def _header(self) -> tuple[Settings, int, int, int, int]:
         fields = _HEADER.unpack_from(self.content)
         magic, version, dim, window, epochs, min_count, negatives, _ngrams, loss, architecture = fields[:10]
         buckets, min_char, max_char, _rate, threshold, entries, words, labels, tokens, pruned = fields[10:]
         if magic != MAGIC:
-            raise self._error("this is no fastText model (wrong magic number)")
+            raise self.refuse("this is no fastText model (wrong magic number)")
         if version != VERSION:
-            raise self._error(f"the format's version is {version}; it must be {VERSION}", at=4)
+            raise self.refuse(f"the format's version is {version}; it must be {VERSION}", at=4)
         if _ARCHITECTURES.get(architecture) == "supervised" or labels:
-            raise self._error("this is a supervised model, a text classifier; it must be cbow or skipgram", at=36)
+            raise self.refuse("this is a supervised model, a text classifier; it must be cbow or skipgram", at=36)
         if architecture not in _ARCHITECTURES:
-            raise self._error(f"the architecture is {architecture}; it must be 1 (cbow) or 2 (skipgram)", at=36)
+            raise self.refuse(f"the architecture is {architecture}; it must be 1 (cbow) or 2 (skipgram)", at=36)
         if dim < 1 or entries < 0 or buckets < 0 or words != entries:
-            raise self._error(f"the sizes make no sense (dim {dim}, {entries} entries, {words} words)", at=8)
-        if pruned >= 0:
-            raise self._error("the dictionary is pruned, as in a quantised model; quantised models cannot be served")
+            raise self.refuse(f"the sizes make no sense (dim {dim}, {entries} entries, {words} words)", at=8)
         self.offset = _HEADER.size
         settings = Settings(
             architecture="cbow" if architecture == 1 else "skipgram",
@@ -240,7 +305,7 @@ class _Reader:
             max_char=max_char,
             sampling_threshold=threshold,
         )
-        return settings, loss, entries, tokens
+        return settings, loss, entries, tokens, pruned
 
     def _entries(self, entries: int) -> tuple[list[str], NDArray[np.int64]]:
         words, counts = [], np.empty(entries, dtype=np.int64)
@@ -249,43 +314,57 @@ class _Reader:
         for index in range(entries):
             end = find(b"\0", offset)
             if end < 0 or end + 1 > last:
-                raise self._error(f"the file ends inside the dictionary, in entry {index} of {entries}", at=offset)
+                raise self.refuse(f"the file ends inside the dictionary, in entry {index} of {entries}", at=offset)
             count, kind = entry(content, end + 1)
             if kind != 0 or count < 0:
-                raise self._error(f"entry {index} of the dictionary is damaged", at=offset)
+                raise self.refuse(f"entry {index} of the dictionary is damaged", at=offset)
             try:
                 words.append(content[offset:end].decode())
             except UnicodeDecodeError:
-                raise self._error(f"entry {index} of the dictionary is not UTF-8", at=offset) from None
+                raise self.refuse(f"entry {index} of the dictionary is not UTF-8", at=offset) from None
             counts[index] = count
             offset = end + 1 + _ENTRY.size
         self.offset = offset
         return words, counts
 
-    def _quantised(self, which: str) -> None:
-        self._need(1, f"{which} matrix")
-        flag = self.content[self.offset]
-        if flag == 1:
-            raise self._error(f"the {which} matrix is quantised; quantised models cannot be served")
-        if flag != 0:
-            raise self._error(f"the flag before the {which} matrix is {flag}; it must be 0 or 1")
-        self.offset += 1
+    def _kept_buckets(self, pruned: int, buckets: int) -> NDArray[np.int32] | None:
+        if pruned < 0:
+            return None
+        pairs = np.frombuffer(self.take(pruned * 8, "list of hash buckets"), dtype="<i4").reshape(pruned, 2)
+        pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+        sound = np.all(np.diff(pairs[:, 0]) > 0) and np.array_equal(np.sort(pairs[:, 1]), np.arange(pruned))
+        if pruned and not (sound and pairs[0, 0] >= 0 and pairs[-1, 0] < buckets):
+            raise self.refuse("the list of hash buckets is damaged")
+        return pairs.astype(np.int32)
 
-    def _matrix(self, which: str, rows: int, columns: int) -> NDArray[np.float32]:
-        self._need(_SHAPE.size, f"{which} matrix")
-        shape = _SHAPE.unpack_from(self.content, self.offset)
+    def _matrix(
+        self, which: str, rows: int, columns: int, *, may_be_empty: bool = False
+    ) -> NDArray[np.float32] | QuantisedMatrix:
+        flag = bytes(self.take(1, f"{which} matrix"))
+        if flag not in (_DENSE, _QUANTISED):
+            raise self.refuse(f"the flag before the {which} matrix is {flag[0]}; it must be 0 or 1")
+        if flag == _QUANTISED:
+            quantised = QuantisedMatrix.read(self)
+            self._check_shape(which, quantised.shape, rows, columns)
+            return quantised
+        shape = _SHAPE.unpack(self.take(_SHAPE.size, f"{which} matrix"))
+        if not (may_be_empty and shape == (0, columns)):
+            self._check_shape(which, shape, rows, columns)
+        values = np.frombuffer(self.take(shape[0] * columns * 4, f"{which} matrix"), dtype="<f4")
+        return values.reshape(shape)
+
+    def _check_shape(self, which: str, shape: tuple[int, int], rows: int, columns: int) -> None:
         if shape != (rows, columns):
-            raise self._error(f"the {which} matrix has shape {shape}; it must be {(rows, columns)}")
-        self.offset += _SHAPE.size
-        self._need(rows * columns * 4, f"{which} matrix")
-        values = np.frombuffer(self.content, dtype="<f4", count=rows * columns, offset=self.offset)
-        self.offset += rows * columns * 4
-        return values.reshape(rows, columns)
+            raise self.refuse(f"the {which} matrix has shape {shape}; it must be {(rows, columns)}")
 
-    def _need(self, length: int, what: str) -> None:
+    def take(self, length: int, what: str) -> memoryview:
+        """The next `length` bytes, which are part of `what`."""
         missing = self.offset + length - len(self.content)
         if missing > 0:
-            raise self._error(f"the file ends inside the {what}, {missing} bytes early", at=len(self.content))
+            raise self.refuse(f"the file ends inside the {what}, {missing} bytes early", at=len(self.content))
+        self.offset += length
+        return memoryview(self.content)[self.offset - length : self.offset]
 
-    def _error(self, reason: str, at: int | None = None) -> FormatError:
+    def refuse(self, reason: str, at: int | None = None) -> FormatError:
+        """The error that says where reading stood."""
         return FormatError(f"{self.path} cannot be read: at offset {self.offset if at is None else at}, {reason}.")

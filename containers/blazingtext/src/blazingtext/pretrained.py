@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from blazingtext import fasttext_format
 from blazingtext._engine import Corpus, Trainer, VectorFile, subword_buckets
-from blazingtext.word_vectors import WordVectors
+from blazingtext.quantised import QuantisedMatrix
+from blazingtext.word_vectors import WordVectors, used_buckets
 from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
@@ -151,6 +152,8 @@ class _FastTextModel:
 
     def __init__(self, path: Path) -> None:
         self._model = fasttext_format.read(path)
+        if self._model.quantised:
+            raise ValueError(f"{path} is quantised; training goes on from the .bin that it was made from.")
         self.words, self.dim = self._model.words, self._model.settings.dim
 
     def check(self, settings: fasttext_format.Settings) -> str | None:
@@ -233,7 +236,7 @@ def _blocks(rows: Rows) -> Iterator[Rows]:
         yield rows[start : start + _BLOCK_ROWS]
 
 
-def _copy(source: NDArray[np.float32], taken: Rows, target: NDArray[np.float32], rows: Rows) -> None:
+def _copy(source: NDArray[np.float32] | QuantisedMatrix, taken: Rows, target: NDArray[np.float32], rows: Rows) -> None:
     """target[rows] = source[taken] where rows >= 0, with little memory of its own."""
     for block in _blocks(np.flatnonzero(rows >= 0)):
         target[rows[block]] = source[taken[block]]

@@ -11,13 +11,12 @@ from contract.errors import ClientError
 from contract.paths import Paths
 from contract.serving import JSON, JSON_LINES, Handler, instances_handler, lines_handler, run_server
 
-MODEL_FILE = "vectors.bin"
 CHEAP_LOOKUPS = 200  # words that are looked up in less time than a thread takes to start on them
 
 
 def serve() -> int:
-    """Serve the model folder's vectors.bin until SIGTERM."""
-    return run_server(lambda: handlers(WordVectors.read(Paths.from_environ().model / MODEL_FILE)))
+    """Serve the model folder's vectors until SIGTERM."""
+    return run_server(lambda: handlers(WordVectors.read(Paths.from_environ().model)))
 
 
 def handlers(vectors: WordVectors) -> dict[str, Handler]:

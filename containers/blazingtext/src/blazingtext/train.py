@@ -26,6 +26,7 @@ from blazingtext.machine import cpu_sockets, identify_gpus
 from blazingtext.packed import unpack
 from blazingtext.pretrained import PretrainedVectors
 from blazingtext.progress import Pace, Progress
+from blazingtext.quantised import QuantisedMatrix
 from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
@@ -50,6 +51,8 @@ class Word2Vec(BaseModel):
     max_char: int
     min_count: int
     negative_samples: int
+    quantize: bool
+    quantized_block: int
     sampling_threshold: float
     seed: int
     subwords: bool
@@ -73,7 +76,7 @@ def train(environment: TrainingEnvironment) -> None:
         corpus = read_corpus(hosts, environment, settings, pretrained.words if pretrained else [])
         trainer = make_trainer(corpus, environment, settings, device, pretrained)
         if fit(trainer, corpus, hosts, environment, settings) and environment.is_master:
-            write_model(trainer, corpus, environment.paths.model, settings)
+            write_model(trainer, corpus, environment.paths.model, settings, threads(environment, settings))
             if settings.evaluation and not environment.stopping.is_set():
                 score(trainer, corpus, environment.paths.model)
         hosts.await_master()
@@ -329,20 +332,32 @@ def model_settings(settings: Word2Vec) -> fasttext_format.Settings:
     )
 
 
-def write_model(trainer: AnyTrainer, corpus: Corpus, folder: Path, settings: Word2Vec) -> None:
-    """Write vectors.txt and vectors.bin."""
+def write_model(trainer: AnyTrainer, corpus: Corpus, folder: Path, settings: Word2Vec, threads: int) -> None:
+    """Write vectors.txt, vectors.bin, and vectors.ftz where it is asked for."""
+    # Words of pretrained vectors alone count as one occurrence, as in fastText: gensim drops those with none.
+    counts = np.maximum(corpus.counts, 1)
     trainer.write_text_vectors(str(folder / "vectors.txt"))
     fasttext_format.write(
         folder / "vectors.bin",
         model_settings(settings),
         words=corpus.words,
-        # Words of pretrained vectors alone count as one occurrence, as in fastText: gensim drops those with none.
-        counts=np.maximum(corpus.counts, 1),
+        counts=counts,
         tokens=corpus.tokens_read,
         input=trainer.input,
         bucket_ids=trainer.bucket_ids,
         output=trainer.output,
     )
+    if settings.quantize:
+        block = min(settings.quantized_block, settings.vector_dim)
+        fasttext_format.write_quantised(
+            folder / "vectors.ftz",
+            model_settings(settings),
+            words=corpus.words,
+            counts=counts,
+            tokens=corpus.tokens_read,
+            input=QuantisedMatrix.of(trainer.input, block, seed=settings.seed, threads=threads),
+            bucket_ids=trainer.bucket_ids,
+        )
 
 
 def score(trainer: AnyTrainer, corpus: Corpus, folder: Path) -> None:

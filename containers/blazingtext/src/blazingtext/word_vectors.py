@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from blazingtext import fasttext_format
 from contract.errors import ClientError
 
+MODEL_FILES = ("vectors.bin", "vectors.ftz")
 _NORM_BLOCK_ROWS = 65536
 
 
@@ -20,7 +21,7 @@ class WordVectors:
     """A model's vectors by word.
 
     Args:
-        model: a mapped fastText .bin.
+        model: a mapped fastText .bin or .ftz.
         subword_buckets: from (word, min_char, max_char, buckets) to the buckets of the word's character n-grams.
     """
 
@@ -32,16 +33,19 @@ class WordVectors:
         self._rows = {word: row for row, word in enumerate(model.words)}
 
     @classmethod
-    def read(cls, path: Path) -> WordVectors:
-        """Map a model.
+    def read(cls, folder: Path) -> WordVectors:
+        """Map the model in a folder: vectors.bin, or vectors.ftz where there is none.
 
         Raises:
-            ClientError: there is no such file, or it is no model that can be served.
+            ClientError: there is neither, or it is no model that can be served.
         """
+        path = next((folder / name for name in MODEL_FILES if (folder / name).exists()), None)
+        if path is None:
+            raise ClientError(
+                f"the model holds neither {' nor '.join(MODEL_FILES)}; one must be at the root of model.tar.gz."
+            )
         try:
             model = fasttext_format.read(path)
-        except FileNotFoundError:
-            raise ClientError(f"the model holds no {path.name}; it must be at the root of model.tar.gz.") from None
         except fasttext_format.FormatError as error:
             raise ClientError(str(error)) from None
         return cls.of(model)
@@ -86,11 +90,11 @@ class WordVectors:
 
     def _composed(self, word: str) -> NDArray[np.float32]:
         """fastText's vector of a word: the mean over its own row, if it is known, and those of its n-grams."""
-        settings, known = self._model.settings, len(self._model.words)
+        settings = self._model.settings
         rows = [self._rows[word]] if word in self._rows else []
         if self._subword_buckets:
             buckets = self._subword_buckets(word, settings.min_char, settings.max_char, settings.buckets)
-            rows += [known + bucket for bucket in buckets]
+            rows += self._model.bucket_rows(buckets)
         if not rows:
             return np.zeros(settings.dim, dtype=np.float32)
         composed: NDArray[np.float32] = np.mean(self._model.input[np.array(rows)], axis=0, dtype=np.float32)
@@ -109,3 +113,13 @@ class WordVectors:
 
     def _zeros(self, count: int) -> NDArray[np.float32]:
         return np.zeros((count, self._model.settings.dim), dtype=np.float32)
+
+
+def used_buckets(words: Sequence[str], settings: fasttext_format.Settings) -> NDArray[np.int64]:
+    """The hash buckets of all n-grams of some words, ascending; none for a model without subwords."""
+    if not settings.max_char:
+        return np.empty(0, dtype=np.int64)
+    from blazingtext._engine import subword_buckets
+
+    shape = (settings.min_char, settings.max_char, settings.buckets)
+    return np.array(sorted({bucket for word in words for bucket in subword_buckets(word, *shape)}), dtype=np.int64)

@@ -23,6 +23,7 @@
 #include "files.h"
 #include "kernel.h"
 #include "matrix.h"
+#include "quantiser.h"
 #include "replica.h"
 #include "settings.h"
 #include "subwords.h"
@@ -224,6 +225,29 @@ nb::tuple update_batch(AnyFloatMatrix inputs, AnyFloatMatrix targets, float lear
     return nb::make_tuple(unpadded(x, xs.size()), unpadded(y, count));
 }
 
+template <typename Value>
+nb::ndarray<nb::numpy, Value> array_of(std::vector<Value> values, std::initializer_list<std::size_t> shape) {
+    auto* const held = new std::vector<Value>(std::move(values));
+    nb::capsule owner(held, [](void* memory) noexcept { delete static_cast<std::vector<Value>*>(memory); });
+    return nb::ndarray<nb::numpy, Value>(held->data(), shape, owner);
+}
+
+nb::tuple quantised(AnyFloatMatrix matrix, std::size_t block, std::uint64_t seed, int threads) {
+    Quantised result;
+    {
+        const nb::gil_scoped_release released;
+        result = quantise(RowsView{matrix.data(), matrix.shape(0), matrix.shape(1), matrix.stride(0), matrix.stride(1)},
+                          block, seed, threads);
+    }
+    const std::size_t rows = matrix.shape(0);
+    const std::size_t centroids = result.centroids.size();
+    const std::size_t blocks = result.codes.size() / rows;
+    return nb::make_tuple(array_of(std::move(result.centroids), {centroids}),
+                          array_of(std::move(result.codes), {rows, blocks}),
+                          array_of(std::move(result.length_centroids), {Quantised::kCentroids}),
+                          array_of(std::move(result.length_codes), {rows}));
+}
+
 nb::list usable_instructions() {
     nb::list names;
     for (const Kernel* const* kernel = usable_kernels(); *kernel != nullptr; ++kernel) {
@@ -386,6 +410,7 @@ NB_MODULE(_engine, module) {
     bind_trainer(module);
     bind_replica(module);
     bind_vector_file(module);
+    module.def("quantise", &quantised, "matrix"_a, "block"_a, "seed"_a, "threads"_a);
     module.def("subword_buckets", &subword_buckets, "word"_a, "min_char"_a, "max_char"_a, "buckets"_a);
     module.def("update_batch", &update_batch, "inputs"_a, "targets"_a, "learning_rate"_a, "instructions"_a = "");
     module.def("usable_instructions", &usable_instructions);
