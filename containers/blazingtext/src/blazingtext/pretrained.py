@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from blazingtext import fasttext_format
 from blazingtext._engine import Corpus, Trainer, VectorFile, subword_buckets
 from blazingtext.quantised import QuantisedMatrix
-from blazingtext.word_vectors import WordVectors, used_buckets
+from blazingtext.word_vectors import WordVectors
 from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
