@@ -83,6 +83,22 @@ def serve(algorithm: Algorithm, model: Path, port: int) -> int:
         return _run([Host("serve", Path(scratch), _command(algorithm, "serve"), environment)])
 
 
+def use_tool(algorithm: Algorithm, tool: str, source: Path, target: Path, options: Mapping[str, str]) -> int:
+    """Makes the file `target` of `source` with one of the algorithm's tools; returns the exit code.
+
+    Raises:
+        UserError, InvalidJobError: what was asked for cannot be meant.
+    """
+    algorithm.tools[tool].parse(options)
+    if not source.exists():
+        raise UserError(f"the input {source} does not exist.")
+    if not target.parent.is_dir():
+        raise UserError(f"the output's folder {target.parent} does not exist; make it first.")
+    arguments = [str(source), str(target), *(f"{name}={value}" for name, value in options.items())]
+    code = subprocess.run([*_command(algorithm, tool), *arguments], stdin=subprocess.DEVNULL, check=False).returncode
+    return 128 - code if code < 0 else code
+
+
 def training_hosts(
     algorithm: Algorithm,
     channels: Mapping[str, Path],

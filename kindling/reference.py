@@ -15,7 +15,7 @@ BEGIN, END = "<!-- tables: from algorithm.toml, by `make docs` -->", "<!-- end o
 
 
 def tables(algorithm: Algorithm) -> str:
-    """Markdown tables of an algorithm's channels, hyperparameters and metrics."""
+    """Markdown tables of an algorithm's channels, hyperparameters, metrics and, where it has any, tools."""
     channels = [
         [f"`{name}`", "yes" if c.required else "no", ", ".join(c.content_types), ", ".join(c.distribution), c.doc]
         for name, c in algorithm.channels.items()
@@ -25,13 +25,19 @@ def tables(algorithm: Algorithm) -> str:
         for name, h in algorithm.hyperparameters.items()
     ]
     metrics = [[f"`{m.name}`", m.goal, f"`{m.regex}`", m.doc] for m in algorithm.metrics]
-    return "\n\n".join(
-        [
-            markdown_table(["channel", "required", "content types", "distribution", "what it holds"], channels),
-            markdown_table(["hyperparameter", "must be", "default", "to tune", "what it does"], hyperparameters),
-            markdown_table(["metric", "goal", "log line", "what it is"], metrics),
-        ]
-    )
+    options = [
+        [f"`{tool}`", f"`{name}`", o.expectation(), f"{o.default}", o.doc]
+        for tool, t in algorithm.tools.items()
+        for name, o in t.options.items()
+    ]
+    made = [
+        markdown_table(["channel", "required", "content types", "distribution", "what it holds"], channels),
+        markdown_table(["hyperparameter", "must be", "default", "to tune", "what it does"], hyperparameters),
+        markdown_table(["metric", "goal", "log line", "what it is"], metrics),
+    ]
+    if options:
+        made.append(markdown_table(["tool", "option", "must be", "default", "what it does"], options))
+    return "\n\n".join(made)
 
 
 def page_with_tables(text: str, algorithm: Algorithm) -> str:

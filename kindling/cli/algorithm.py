@@ -1,4 +1,4 @@
-"""algorithms, and `algorithm NAME train|serve`: the catalogue, and one algorithm alone on local files."""
+"""algorithms, and `algorithm NAME train|serve|TOOL`: the catalogue, and one algorithm alone on local files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typer.core import TyperGroup
 from kindling.cli.terminal import output, pairs, table
 
 if TYPE_CHECKING:
-    from contract.specification import Algorithm
+    from collections.abc import Callable
+
+    from contract.specification import Algorithm, Tool
 
 ChannelOption = Annotated[
     list[str] | None,
@@ -81,7 +83,30 @@ def _group(algorithm: Algorithm) -> typer.Typer:
 
         raise typer.Exit(local_algorithm.serve(algorithm, model_dir.expanduser(), port))
 
+    for name, tool in algorithm.tools.items():
+        group.command(name, help=tool.doc, epilog=_options(tool))(_using(algorithm, name))
     return group
+
+
+def _using(algorithm: Algorithm, tool: str) -> Callable[..., None]:
+    def use(
+        source: Annotated[Path, typer.Argument(metavar="INPUT", help="What is read.", show_default=False)],
+        target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file that is made.", show_default=False)],
+        set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An option.")] = None,
+    ) -> None:
+        from kindling import local_algorithm
+
+        options = pairs(set_ or [], "--set")
+        raise typer.Exit(local_algorithm.use_tool(algorithm, tool, source.expanduser(), target.expanduser(), options))
+
+    return use
+
+
+def _options(tool: Tool) -> str:
+    """The options of a tool, a paragraph each."""
+    return "\n\n".join(
+        f"{name}: {option.doc} ({option.expectation()}; {option.default})" for name, option in tool.options.items()
+    )
 
 
 def algorithms(

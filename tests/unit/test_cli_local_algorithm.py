@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -97,3 +98,18 @@ def test_what_cannot_be_meant_is_refused_before_anything_runs(tmp_path: Path) ->
     with pytest.raises(UserError, match=r"the model folder .* does not exist"):
         local_algorithm.serve(algorithms()["blazingtext"], tmp_path / "nowhere", 8080)
     assert not (tmp_path / "model").exists()
+
+
+def test_a_tool_gets_its_files_and_options(tmp_path: Path) -> None:
+    program = "import json, pathlib, sys; pathlib.Path(sys.argv[3]).write_text(json.dumps(sys.argv[1:]))"
+    (tmp_path / "code" / "blazingtext" / "__main__.py").write_text(program)
+    corpus, made = tmp_path / "corpus.txt", tmp_path / "made.txt"
+    blazingtext = algorithms()["blazingtext"]
+    assert local_algorithm.use_tool(blazingtext, "phrases", corpus, made, {"passes": "2"}) == 0
+    assert json.loads(made.read_text()) == ["phrases", str(corpus), str(made), "passes=2"]
+    with pytest.raises(ValueError, match="option passes=0 is out of range"):
+        local_algorithm.use_tool(blazingtext, "phrases", corpus, made, {"passes": "0"})
+    with pytest.raises(UserError, match=r"the input .*nowhere does not exist"):
+        local_algorithm.use_tool(blazingtext, "phrases", tmp_path / "nowhere", made, {})
+    with pytest.raises(UserError, match=r"the output's folder .* does not exist"):
+        local_algorithm.use_tool(blazingtext, "phrases", corpus, tmp_path / "no" / "made.txt", {})

@@ -89,7 +89,10 @@ def test_without_an_embedded_cloud_the_sentence_says_how_to_start_one(kindling: 
         (["--set", "mode=cbow", "--gate", "train:mean_rho"], "is not of the form METRIC>=NUMBER"),
         (["--set", "mode=cbow", "--gate", "train:mean_rho>=high"], "'high', which is not a number"),
         (["--set", "mode=cbow", "--name", "a_b"], "name 'a_b' is not valid"),
-        (["--set", "mode=cbow", "--channel", "test=x"], "blazingtext has no channel test; it has train."),
+        (
+            ["--set", "mode=cbow", "--channel", "test=x"],
+            "blazingtext has no channel test; it has train, pretrained_vectors.",
+        ),
         (["--set", "mode=cbow", "--endpoint", "e", "--no-endpoint"], "--endpoint and --no-endpoint exclude each other"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -157,6 +158,11 @@ def test_words_of_the_binary_format_start_from_it(jobs: Jobs, tmp_path: Path, re
     np.testing.assert_allclose([found["alpha"], found["beta"]], np.arange(24).reshape(2, 12), atol=1e-15)
 
 
+def test_a_file_may_be_packed(jobs: Jobs, read_text: ReadText) -> None:
+    host = succeeded(jobs.train(CORPUS, STILL, vectors_channel(few_vec_gz=gzip.compress(FEW.encode()))))
+    assert read_text(host.model / "vectors.txt")["elsewhere"] == [2] * 12
+
+
 def test_the_first_of_a_words_vectors_counts(jobs: Jobs, read_text: ReadText) -> None:
     twice = "2 12\nalpha " + "1 " * 12 + "\nalpha " + "9 " * 12 + "\n"
     host = succeeded(jobs.train(CORPUS, STILL, vectors_channel(twice_vec=twice)))
@@ -217,6 +223,8 @@ def test_two_hosts_go_on_together(jobs: Jobs, read_text: ReadText) -> None:
         ({}, vectors_channel(v_bin=b"\xba\x16\x4f\x2f"), "v.bin is cut short at offset 4: the header has 92 bytes."),
         ({}, vectors_channel(a_vec=FEW, b_vec=FEW), "holds 2 files, none of them vectors.bin; it must hold one file"),
         ({}, vectors_channel(model_tar_gz=archive(vectors_txt=b"1 1\na 1\n")), "model.tar.gz holds no vectors.bin"),
+        ({}, vectors_channel(few_vec_gz=gzip.compress(FEW.encode())[:-9]), "few.vec.gz is cut off: its gzip data ends"),
+        ({}, vectors_channel(model_tar_gz=archive(vectors_bin=bytes(9**6))[:-9]), "model.tar.gz is damaged"),
         ({}, vectors_channel(), "channel 'pretrained_vectors' holds no file"),
     ],
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import fasttext
 import numpy as np
@@ -114,44 +116,49 @@ def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
-class Bytes:
-    """Bytes, read from an offset on."""
-
-    def __init__(self, content: bytes, offset: int) -> None:
-        self.content, self.offset = content, offset
-
-    def take(self, length: int, what: str) -> memoryview:
-        self.offset += length
-        return memoryview(self.content)[self.offset - length : self.offset]
-
-    def refuse(self, reason: str) -> Exception:
-        return AssertionError(reason)
-
-
-def classifier(corpus: Path) -> Any:
-    """A classifier of fastText's, whose training meets NaN now and then on so small a corpus."""
-    options = {"dim": 10, "epoch": 1, "minn": 2, "maxn": 3, "bucket": 1000, "thread": 1, "verbose": 0}
-    for _ in range(30):
-        with contextlib.suppress(RuntimeError):
-            return fasttext.train_supervised(str(corpus), **options)
-    pytest.fail("fastText trained no classifier")
-
-
 @pytest.mark.parametrize("lengths_apart", [False, True])
-def test_a_matrix_that_fasttext_quantised_is_read(tmp_path: Path, lengths_apart: bool) -> None:
-    """fastText quantises nothing but classifiers; their input matrix is laid out alike."""
-    corpus = tmp_path / "corpus"
-    corpus.write_text("".join(f"__label__{i % 2} word{i % 300} word{i * 7 % 300} common\n" for i in range(3000)))
-    model = classifier(corpus)
-    model.quantize(qnorm=lengths_apart, dsub=3)
-    model.save_model(str(tmp_path / "model.ftz"))
-    content, words = (tmp_path / "model.ftz").read_bytes(), model.get_words()
-    begin = content.index(struct.pack("<?2q", lengths_apart, len(words) + 1000, 10))
-    matrix = QuantisedMatrix.read(Bytes(content, begin))
-    assert matrix.shape == (len(words) + 1000, 10)
+@pytest.mark.parametrize("block", [1, 3, 10])
+def test_fasttext_reads_and_writes_the_same_bytes(tmp_path: Path, lengths_apart: bool, block: int) -> None:
+    """Also for rows that were quantised as they are, which fastText does by default."""
+    matrix = QuantisedMatrix.of(clustered(400, 10), block, seed=1, threads=1)
+    if not lengths_apart:
+        matrix = replace(matrix, length_codes=None, lengths=None)
+    settings = fasttext_format.Settings(
+        architecture="skipgram",
+        dim=10,
+        window_size=5,
+        epochs=1,
+        min_count=1,
+        negative_samples=5,
+        buckets=1000,
+        min_char=2,
+        max_char=3,
+        sampling_threshold=1e-4,
+    )
+    words, kept = [f"word{number}" for number in range(300)], np.arange(900, 1000, dtype=np.uint32)
+    fasttext_format.write_quantised(
+        tmp_path / "ours.ftz",
+        settings,
+        words=words,
+        counts=np.ones(300, dtype=np.int64),
+        tokens=300,
+        input=matrix,
+        bucket_ids=kept,
+    )
+    model = fasttext.load_model(str(tmp_path / "ours.ftz"))
+    model.save_model(str(tmp_path / "its.ftz"))
+    # fastText keeps the list of buckets in a table without order.
+    for name in ("ours.ftz", "its.ftz"):
+        read = fasttext_format.read(tmp_path / name)
+        assert read.kept_buckets is not None
+        assert read.kept_buckets.tolist() == [[900 + place, place] for place in range(100)]
+        assert read.words == words
+        assert isinstance(read.input, QuantisedMatrix)
+        np.testing.assert_array_equal(read.input[np.arange(400)], matrix[np.arange(400)])
+    assert (tmp_path / "its.ftz").stat().st_size == (tmp_path / "ours.ftz").stat().st_size
+    ours = WordVectors.of(read)
     for word in [*words[:20], "unheard"]:
-        rows = np.array(model.get_subwords(word)[1])
-        np.testing.assert_allclose(matrix[rows].mean(axis=0), model.get_word_vector(word), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(ours.lookup([word])[0], model.get_word_vector(word), rtol=1e-4, atol=1e-6)
 
 
 def damaged(content: bytes, offset: int, replacement: bytes) -> bytes:
@@ -196,3 +203,13 @@ def test_training_does_not_go_on_from_a_ftz(jobs: Jobs, corpus: bytes, quantised
         "ClientError: channel 'pretrained_vectors': vectors.ftz is quantised;"
         " training goes on from the .bin that it was made from."
     )
+
+
+def test_the_tool_quantises_a_model_that_exists(trained: Host, quantised: Path, tmp_path: Path) -> None:
+    made = tmp_path / "vectors.ftz"
+    command = [sys.executable, "-m", "blazingtext", "quantize", str(trained.model / "vectors.bin"), str(made)]
+    subprocess.run([*command, "threads=1"], check=True)
+    assert made.read_bytes() == quantised.read_bytes()
+    again = subprocess.run([*command[:4], str(made), str(made)], capture_output=True, text=True, check=False)
+    assert again.returncode == 1
+    assert again.stderr == f"{made} is quantised already; name the .bin that it was made from.\n"

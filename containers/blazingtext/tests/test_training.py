@@ -201,4 +201,6 @@ def test_a_stopped_job_keeps_what_was_trained_so_far(jobs: Jobs, corpus: bytes, 
 def test_an_unknown_command_is_refused_with_the_usage() -> None:
     done = subprocess.run([sys.executable, "-m", "blazingtext", "trian"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "usage: python -m blazingtext train | serve, not trian\n"
+    assert done.stderr == (
+        "usage: python -m blazingtext train | serve | phrases INPUT OUTPUT | quantize INPUT OUTPUT, not trian\n"
+    )

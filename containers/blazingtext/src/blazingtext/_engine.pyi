@@ -301,6 +301,29 @@ class Replica:
             ValueError: the arrays' shapes do not fit.
         """
 
+def join_phrases(
+    paths: Sequence[str],
+    output: str,
+    *,
+    passes: int,
+    threshold: float,
+    min_count: int,
+    delimiter: str,
+    threads: int,
+) -> tuple[int, int, list[int]]:
+    """Rewrites a corpus, line by line, with words that often occur side by side joined by the delimiter.
+
+    Neighbours a and b are joined, from left to right, where (n(ab) - min_count) T / (n(a) n(b)) > threshold, n being
+    counts and T all tokens (Mikolov et al. 2013, eq. 6, scaled by T as word2phrase does). Each pass may join what the
+    one before has joined. The file appears under its name when it is complete.
+
+    Returns:
+        Tokens read and tokens written, and for each pass how many kinds of pairs were joined.
+    Raises:
+        ValueError: a setting out of range, or a file that is not UTF-8; the message names it and the offset.
+        OSError: a file cannot be read or written.
+    """
+
 def quantise(
     matrix: NDArray[np.float32], block: int, seed: int, threads: int
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]:

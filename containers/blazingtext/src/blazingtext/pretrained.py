@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import tarfile
-import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfileobj
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from blazingtext import fasttext_format
 from blazingtext._engine import Corpus, Trainer, VectorFile, subword_buckets
+from blazingtext.packed import unpack
 from blazingtext.quantised import QuantisedMatrix
 from blazingtext.word_vectors import WordVectors
 from contract.channels import InputChannel
@@ -64,8 +66,9 @@ class PretrainedVectors:
         self._channel, self._settings = channel, settings
         path = _file_of(channel)
         self._name = str(path.relative_to(channel.directory))
-        with self._mistakes_named():
-            self._vectors = _opened(path, threads)
+        with TemporaryDirectory(prefix="unpacked-") as scratch, self._mistakes_named(scratch):
+            # What is mapped stays readable when its name has gone.
+            self._vectors = _opened(channel, path, Path(scratch), threads)
         if self._vectors.dim != settings.dim:
             raise ClientError(
                 f"channel {channel.name!r}: {self._name} has vectors of {self._vectors.dim} dimensions, but vector_dim"
@@ -114,11 +117,11 @@ class PretrainedVectors:
         )
 
     @contextmanager
-    def _mistakes_named(self) -> Iterator[None]:
+    def _mistakes_named(self, scratch: str = "") -> Iterator[None]:
         try:
             yield
         except ValueError as error:
-            reason = str(error).replace(f"{self._channel.directory}/", "")
+            reason = str(error).replace(f"{self._channel.directory}/", "").replace(f"{scratch}/", "")
             raise ClientError(f"channel {self._channel.name!r}: {reason}") from error
 
 
@@ -199,31 +202,36 @@ def _file_of(channel: InputChannel) -> Path:
     )
 
 
-def _opened(path: Path, threads: int) -> _Vectors:
-    """The vectors of a file, by what it begins with.
+def _opened(channel: InputChannel, path: Path, scratch: Path, threads: int) -> _Vectors:
+    """The vectors of a file, by what it begins with; what is packed is unpacked into a folder.
 
     Raises:
+        ClientError: packed data that is damaged.
         ValueError: the file is damaged, or of no format that is known.
     """
     if tarfile.is_tarfile(path):
-        with tempfile.TemporaryDirectory() as scratch:  # what is mapped stays readable without its name
-            return _opened(_unpacked(path, Path(scratch)), threads)
+        path = _member(path, scratch / _MODEL_FILE)
+    else:
+        [path] = unpack(channel, [path], scratch, threads)
     if fasttext_format.is_fasttext(path):
         return _FastTextModel(path)
     return _WordVectorFile(path, threads)
 
 
-def _unpacked(archive: Path, folder: Path) -> Path:
-    """The vectors.bin at the root of a model.tar.gz, written into a folder."""
-    with tarfile.open(archive) as members:
-        for member in members:
-            if member.name.removeprefix("./") != _MODEL_FILE or not member.isfile():
-                continue
-            content = members.extractfile(member)
-            assert content is not None  # it is a file
-            with content, (folder / _MODEL_FILE).open("wb") as unpacked:
-                copyfileobj(content, unpacked, 2**20)
-            return folder / _MODEL_FILE
+def _member(archive: Path, copy: Path) -> Path:
+    """The vectors.bin at the root of a model.tar.gz, copied to a file."""
+    try:
+        with tarfile.open(archive) as members:
+            for member in members:
+                if member.name.removeprefix("./") != _MODEL_FILE or not member.isfile():
+                    continue
+                content = members.extractfile(member)
+                assert content is not None  # it is a file
+                with content, copy.open("wb") as file:
+                    copyfileobj(content, file, 2**20)
+                return copy
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise ValueError(f"{archive} is damaged ({error}); pack or upload it again.") from None
     raise ValueError(f"{archive} holds no {_MODEL_FILE} at its root.")
 
 

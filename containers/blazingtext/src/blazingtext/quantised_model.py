@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from blazingtext import fasttext_format
 from blazingtext.quantised import QuantisedMatrix
 from blazingtext.word_vectors import used_buckets
+from contract.cores import available_cpus
+from contract.errors import ClientError
+from contract.specification import Value
+
+logger = logging.getLogger(__name__)
+
+
+class _Options(BaseModel):
+    """The options of the tool `quantize`, typed; defaults and ranges are in algorithm.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    quantized_block: int
+    seed: int
+    threads: int
+
+
+def quantise_file(source: Path, target: Path, options: Mapping[str, Value | None]) -> None:
+    """Write a vectors.bin, ours or fastText's, as a .ftz.
+
+    Raises:
+        ClientError: the file is no model that can be quantised.
+    """
+    chosen = _Options.model_validate(options)
+    try:
+        model = fasttext_format.read(source)
+    except fasttext_format.FormatError as error:
+        raise ClientError(str(error)) from None
+    if model.quantised:
+        raise ClientError(f"{source} is quantised already; name the .bin that it was made from.")
+    threads = chosen.threads or available_cpus()
+    write_quantised(model, target, block=chosen.quantized_block, seed=chosen.seed, threads=threads)
+    logger.info("%s: %.1f MB, of %.1f MB.", target, target.stat().st_size / 1e6, source.stat().st_size / 1e6)
 
 
 def write_quantised(model: fasttext_format.Model, path: Path, *, block: int, seed: int, threads: int) -> None:

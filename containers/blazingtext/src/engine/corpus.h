@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "vocabulary.h"
@@ -59,6 +60,9 @@ public:
     std::size_t size() const { return size_; }                // tokens here
     std::size_t tokens_read() const { return tokens_read_; }  // by all ranks
     std::size_t bytes_read() const { return bytes_read_; }    // by all ranks
+
+    // Gives the tokens away, to be changed.
+    std::unique_ptr<std::uint32_t[]> release_tokens() { return std::move(tokens_); }
 
 private:
     Vocabulary vocabulary_;

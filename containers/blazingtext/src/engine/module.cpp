@@ -23,6 +23,7 @@
 #include "files.h"
 #include "kernel.h"
 #include "matrix.h"
+#include "phrases.h"
 #include "quantiser.h"
 #include "replica.h"
 #include "settings.h"
@@ -225,6 +226,16 @@ nb::tuple update_batch(AnyFloatMatrix inputs, AnyFloatMatrix targets, float lear
     return nb::make_tuple(unpadded(x, xs.size()), unpadded(y, count));
 }
 
+nb::tuple joined_phrases(const std::vector<std::string>& paths, const std::string& output, int passes, double threshold,
+                         std::int64_t min_count, const std::string& delimiter, int threads) {
+    PhraseCounts counts;
+    {
+        const nb::gil_scoped_release released;
+        counts = join_phrases(paths, output, PhraseSettings{passes, threshold, min_count, delimiter, threads});
+    }
+    return nb::make_tuple(counts.tokens_read, counts.tokens_written, counts.kinds);
+}
+
 template <typename Value>
 nb::ndarray<nb::numpy, Value> array_of(std::vector<Value> values, std::initializer_list<std::size_t> shape) {
     auto* const held = new std::vector<Value>(std::move(values));
@@ -410,6 +421,8 @@ NB_MODULE(_engine, module) {
     bind_trainer(module);
     bind_replica(module);
     bind_vector_file(module);
+    module.def("join_phrases", &joined_phrases, "paths"_a, "output"_a, nb::kw_only(), "passes"_a, "threshold"_a,
+               "min_count"_a, "delimiter"_a, "threads"_a);
     module.def("quantise", &quantised, "matrix"_a, "block"_a, "seed"_a, "threads"_a);
     module.def("subword_buckets", &subword_buckets, "word"_a, "min_char"_a, "max_char"_a, "buckets"_a);
     module.def("update_batch", &update_batch, "inputs"_a, "targets"_a, "learning_rate"_a, "instructions"_a = "");

@@ -1,18 +1,13 @@
 #include "text_vectors.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <charconv>
 #include <condition_variable>
-#include <cstdio>
 #include <mutex>
 #include <vector>
 
-#include "files.h"
+#include "new_file.h"
 #include "parallel.h"
 
 namespace blazingtext {
@@ -21,46 +16,6 @@ namespace {
 // What a thread formats at a time: its text, about ten bytes a number, stays in the cache until it is written.
 constexpr std::size_t kBlockNumbers = 1 << 14;
 constexpr std::size_t kLongestNumber = 16;  // "-1.1754944e-38", and the space before it
-
-// A file that gets its name when it is complete, and leaves nothing behind when it does not get there.
-class NewFile {
-public:
-    explicit NewFile(std::string path)
-        : path_(std::move(path)), temporary_(path_ + ".part-" + std::to_string(::getpid())) {
-        descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        if (descriptor_ < 0) throw FileError(errno, path_);
-    }
-    NewFile(const NewFile&) = delete;
-    NewFile& operator=(const NewFile&) = delete;
-
-    ~NewFile() {
-        if (descriptor_ >= 0) ::close(descriptor_);
-        if (!finished_) ::unlink(temporary_.c_str());
-    }
-
-    void write(std::string_view text, std::size_t offset) {
-        while (!text.empty()) {
-            const ssize_t written = ::pwrite(descriptor_, text.data(), text.size(), static_cast<off_t>(offset));
-            if (written < 0 && errno == EINTR) continue;
-            if (written < 0) throw FileError(errno, path_);
-            text.remove_prefix(static_cast<std::size_t>(written));
-            offset += static_cast<std::size_t>(written);
-        }
-    }
-
-    void finish() {
-        const int closed = ::close(descriptor_);
-        descriptor_ = -1;
-        if (closed != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) throw FileError(errno, path_);
-        finished_ = true;
-    }
-
-private:
-    std::string path_;
-    std::string temporary_;
-    int descriptor_ = -1;
-    bool finished_ = false;
-};
 
 // Where the texts of blocks lie, which is known when those of all earlier blocks have been told.
 class Offsets {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -52,8 +52,8 @@ class Hyperparameter(_Frozen):
         ]
         return f"{words} {' and '.join(bounds)}".strip()
 
-    def parse(self, name: str, text: object) -> Value:
-        """The typed value of `text`, as SageMaker's string or already typed.
+    def parse(self, name: str, text: object, kind: str = "hyperparameter") -> Value:
+        """The typed value of `text`, as SageMaker's string or already typed; `kind` is what errors call it.
 
         Raises:
             InvalidJobError: wrong type, or outside the range or choices; names the hyperparameter and what is expected.
@@ -61,11 +61,9 @@ class Hyperparameter(_Frozen):
         try:
             value = self._convert(text)
         except ValueError:
-            raise InvalidJobError(
-                f"hyperparameter {name}={text!r} is not valid; it must be {self.expectation()}."
-            ) from None
+            raise InvalidJobError(f"{kind} {name}={text!r} is not valid; it must be {self.expectation()}.") from None
         if not self._allows(value):
-            raise InvalidJobError(f"hyperparameter {name}={text} is out of range; it must be {self.expectation()}.")
+            raise InvalidJobError(f"{kind} {name}={text} is out of range; it must be {self.expectation()}.")
         return value
 
     def _convert(self, text: object) -> Value:
@@ -197,6 +195,27 @@ class Progress(_Frozen):
     values: dict[str, str] = {}
 
 
+class Tool(_Frozen):
+    """What an algorithm does besides training and serving: makes one local file of another, by hand."""
+
+    doc: str
+    options: dict[str, Hyperparameter] = {}
+
+    def parse(self, given: Mapping[str, object]) -> dict[str, Value | None]:
+        """Typed options with their defaults filled in.
+
+        Raises:
+            InvalidJobError: an option that is unknown, ill-typed or out of range.
+        """
+        for name in given:
+            if name not in self.options:
+                raise InvalidJobError(f"option {name} is unknown; {_suggestion(name, self.options)}")
+        return {
+            name: option.parse(name, given[name], "option") if name in given else option.default
+            for name, option in self.options.items()
+        }
+
+
 class Algorithm(_Frozen):
     """One algorithm.toml."""
 
@@ -214,6 +233,7 @@ class Algorithm(_Frozen):
     progress: Progress | None = None
     hyperparameters: dict[str, Hyperparameter]
     rules: tuple[Rule, ...] = ()
+    tools: dict[str, Tool] = {}
 
     @classmethod
     def read(cls, path: Path) -> Algorithm:
@@ -252,6 +272,9 @@ class Algorithm(_Frozen):
         return values
 
     def _unknown(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self.hyperparameters, n=1)
-        hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(sorted(self.hyperparameters)) + "."
-        return f"hyperparameter {name} is unknown to {self.name}; {hint}"
+        return f"hyperparameter {name} is unknown to {self.name}; {_suggestion(name, self.hyperparameters)}"
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else "known are " + ", ".join(sorted(known)) + "."
