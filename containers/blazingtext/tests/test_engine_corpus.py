@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from blazingtext._engine import Corpus, CorpusPart, Trainer
 
-from .engine_jobs import JOB, part_of
+from .engine_jobs import JOB, part_of, trained
 
 SEPARATORS = " \t\n\r\v\f\0"
 TEXT = st.text(alphabet=st.sampled_from(list("ab\u00e9\u4e16\U0001f600\u00a0\u2028") + list(SEPARATORS)), max_size=200)
@@ -173,3 +173,27 @@ def test_a_part_is_encoded_once_and_with_whole_counts_only(tmp_path: Path) -> No
     first.encode(1, 1, [second.counts])
     with pytest.raises(ValueError, match="only once"):
         first.encode(1, 1, [second.counts])
+
+
+def test_words_that_are_asked_for_are_in_the_vocabulary_however_rare(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("b a a a c c\n" * 2 + "rare\n")
+    part = CorpusPart([str(tmp_path / "corpus.txt")], 1, 0, 1)
+    corpus = part.encode(4, 1, [], ["zebra", "c", "rare", "nowhere", "zebra"])
+    assert corpus.words == ["a", "c", "rare", "zebra", "nowhere"]
+    assert corpus.counts.tolist() == [6, 4, 1, 0, 0]
+    assert [corpus.words[token & 0x7FFFFFFF] for token in corpus.tokens if token & 0x7FFFFFFF != 0x7FFFFFFF] == [
+        *(["a", "a", "a", "c", "c"] * 2),
+        "rare",
+    ]
+
+
+@pytest.mark.parametrize("mode", ["batch_skipgram", "skipgram", "cbow"])
+def test_words_that_do_not_occur_are_never_drawn(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "corpus.txt").write_text("a b c d e f g h\n" * 300)
+    words = [f"elsewhere{number}" for number in range(1000)]
+    corpus = CorpusPart([str(tmp_path / "corpus.txt")], 1, 0, 1).encode(1, 1, [], words)
+    before = Trainer(corpus, **{**JOB, "mode": mode}).input.copy()
+    trainer = trained(corpus, mode=mode, epochs=5)
+    np.testing.assert_array_equal(trainer.input[8:], before[8:])
+    assert not trainer.output[8:].any()
+    assert (np.abs(trainer.output[:8]).max(axis=1) > 0).all()

@@ -12,7 +12,7 @@ import pytest
 
 from blazingtext import fasttext_format, gpu
 from blazingtext import train as train_job
-from blazingtext._engine import Corpus, Trainer
+from blazingtext._engine import Corpus, CorpusPart, Trainer
 from contract.environment import TrainingEnvironment
 from contract.paths import Paths
 from contract.training import installed_algorithm
@@ -200,6 +200,20 @@ def test_corpora_that_leave_nothing_to_train_are_no_trouble(tmp_path: Path, trai
         assert np.isfinite(train(trainer).word_vectors()).all()
 
 
+@pytest.mark.parametrize("mode", ["batch_skipgram", "skipgram", "cbow"])
+def test_words_that_do_not_occur_stay_as_they_are(tmp_path: Path, trainer_on: MakeTrainer, mode: str) -> None:
+    """As those of pretrained vectors, which may be many times as many as the corpus's."""
+    (tmp_path / "corpus.txt").write_text("a b c d e f g h\n" * 100)
+    words = [f"elsewhere{number}" for number in range(1000)]
+    corpus = CorpusPart([str(tmp_path / "corpus.txt")], 1, 0, 1).encode(1, 1, [], words)
+    job = {**JOB, "mode": mode, "epochs": 2}
+    before = Trainer(corpus, **job)
+    trainer = train(trainer_on(corpus, job))
+    np.testing.assert_array_equal(trainer.input[8:], before.input[8:])
+    assert not trainer.output[8:].any()
+    assert (np.abs(trainer.output[:8]).max(axis=1) > 0).all()
+
+
 def test_a_learning_rate_beyond_reason_is_an_error(tmp_path: Path, trainer_on: MakeTrainer) -> None:
     corpus = random_words(tmp_path / "corpus.txt", words=50, tokens=2_000)
     with pytest.raises(FloatingPointError, match="lower learning_rate"):
@@ -225,7 +239,7 @@ def test_a_job_on_a_gpu_leaves_what_a_job_on_the_cpu_leaves(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     hyperparameters = {**SMALL, "mode": "skipgram", "subwords": "True", "buckets": "500"}
-    write_input(tmp_path, corpus, hyperparameters, ["algo-1"], "algo-1")
+    write_input(tmp_path, {"train": {"corpus.txt": corpus}}, hyperparameters, ["algo-1"], "algo-1")
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
     monkeypatch.setattr(train_job, "identify_gpus", lambda: (1, 0.02))
     monkeypatch.setattr(train_job, "find_device", lambda gpus: EmulatedDevice(kernels, blocks=4))

@@ -209,13 +209,20 @@ def _opened(channel: InputChannel, path: Path, scratch: Path, threads: int) -> _
         ClientError: packed data that is damaged.
         ValueError: the file is damaged, or of no format that is known.
     """
-    if tarfile.is_tarfile(path):
+    if _is_archive(path):
         path = _member(path, scratch / _MODEL_FILE)
     else:
         [path] = unpack(channel, [path], scratch, threads)
     if fasttext_format.is_fasttext(path):
         return _FastTextModel(path)
     return _WordVectorFile(path, threads)
+
+
+def _is_archive(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except (EOFError, zlib.error):  # packed, and damaged before it tells
+        return False
 
 
 def _member(archive: Path, copy: Path) -> Path:
