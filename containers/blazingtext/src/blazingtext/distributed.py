@@ -27,12 +27,12 @@ from blazingtext._engine import Replica, Trainer
 from blazingtext.curvature import Curvature, Updates
 from contract.rendezvous import Hosts
 
-_STEPS = 400  # of one job
+_STEPS = 200  # of one job
 _SHORTEST_INTERVAL = 2_000  # raw tokens of one host
 _LONGEST_INTERVAL = 1_000_000
-_FREQUENT_ROWS = 256
-_LEVELS = 7  # the rows that are left after so many doublings are synchronised together
-_CURVATURE_EVERY = 16  # steps, but at each of the first: then the rows grow fast
+_FREQUENT_ROWS = 512
+_LEVELS = 6  # the rows that are left after so many doublings are synchronised together
+_CURVATURE_EVERY = 8  # steps, but at each of the first: then the rows grow fast
 _FIRST_ITERATIONS = 4  # from directions that are as good as any
 
 
