@@ -26,7 +26,7 @@ def test_the_portable_kernel_is_always_there() -> None:
 @pytest.mark.parametrize("instructions", usable_instructions())
 @settings(max_examples=40, deadline=None)
 @given(
-    contexts=st.integers(1, 64),
+    contexts=st.integers(1, 32),
     targets=st.integers(1, 20),
     dim=st.one_of(st.integers(1, 70), st.sampled_from([100, 300, 2048])),
     scale=st.sampled_from([1e-3, 0.3, 2.0]),

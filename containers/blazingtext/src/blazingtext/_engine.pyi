@@ -352,7 +352,7 @@ def update_batch(
     x += g y, y += g x for every pair of an input x and a target y, with the values from before the step.
 
     Args:
-        inputs: shape (n, dim), 1 <= n <= 64.
+        inputs: shape (n, dim), 1 <= n <= 32.
         targets: shape (m, dim), m >= 1.
     """
 

@@ -14,7 +14,7 @@ constexpr std::size_t padded(std::size_t dim) { return (dim + kRowPadding - 1) /
 // Target rows are worked on in blocks of so many.
 constexpr std::size_t kTargetBlock = 4;
 // The largest number of input rows that one call of Kernel::update takes.
-constexpr std::size_t kMostInputs = 64;
+constexpr std::size_t kMostInputs = 32;
 
 // Target rows, and the inputs begin <= i < end that have pairs with them.
 struct TargetBlock {

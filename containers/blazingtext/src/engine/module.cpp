@@ -194,7 +194,7 @@ FloatMatrix unpadded(const Matrix& matrix, std::size_t rows) {
 
 nb::tuple update_batch(AnyFloatMatrix inputs, AnyFloatMatrix targets, float learning_rate,
                        const std::string& instructions) {
-    if (inputs.shape(0) < 1 || inputs.shape(0) > kMostInputs) throw nb::value_error("inputs must be 1 to 64 rows.");
+    if (inputs.shape(0) < 1 || inputs.shape(0) > kMostInputs) throw nb::value_error("inputs must be 1 to 32 rows.");
     if (targets.shape(0) < 1) throw nb::value_error("targets must be at least 1 row.");
     if (inputs.shape(1) < 1 || inputs.shape(1) != targets.shape(1)) {
         throw nb::value_error("inputs and targets must have rows of the same length.");

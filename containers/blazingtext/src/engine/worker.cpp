@@ -20,10 +20,16 @@ constexpr std::size_t in_blocks(std::size_t targets) {
     return (targets + kTargetBlock - 1) / kTargetBlock * kTargetBlock;
 }
 
-// How many negative samples `centres` neighbouring windows with `words` words share: so many that each of these words,
-// which are in several steps, meets about four times negative_samples different ones.
-std::size_t shared_negatives(std::size_t negative_samples, std::size_t centres, std::size_t words) {
-    return std::max(negative_samples, 4 * negative_samples * centres / words);
+// All pairs of a step are taken at the same point, so a row that is in too many of them overshoots and training
+// diverges. For how many pairs a negative sample stands at most, and in how many windows a word is on average at most.
+constexpr std::size_t kPairsOfNegative = 32;
+constexpr std::size_t kWindowsOfWord = 7;
+
+// How many negative samples neighbouring windows share: so many that each of their words, which are in several steps,
+// meets about four times negative_samples different ones, and that none stands for too many pairs.
+std::size_t shared_negatives(std::size_t negative_samples, std::size_t centres, std::size_t words, std::size_t pairs) {
+    return std::max({negative_samples, 4 * negative_samples * centres / words,
+                     negative_samples * pairs / kPairsOfNegative});
 }
 
 // Pairs of one step at most, with what its last block lacks.
@@ -32,7 +38,8 @@ std::size_t most_pairs(const Settings& settings) {
     switch (settings.mode) {
         case Mode::kBatchSkipgram: {
             const auto centres = static_cast<std::size_t>(settings.batch_size);
-            return kMostInputs * (in_blocks(centres) + in_blocks(4 * negatives) + 1);
+            const std::size_t pairs = centres * 2 * static_cast<std::size_t>(settings.window_size);
+            return kMostInputs * (in_blocks(centres) + in_blocks(shared_negatives(negatives, 1, 1, pairs)) + 1);
         }
         case Mode::kSkipgram:
             return in_blocks(2 * static_cast<std::size_t>(settings.window_size) * (1 + negatives));
@@ -144,17 +151,27 @@ void Worker::draw_up(Step& step, std::size_t centre) {
     for (const std::uint32_t word : step.targets) prefetch(trainer_.output_.row(word), stride);
 }
 
-// batch_size neighbouring windows, and negative samples that all of them share.
+// Up to batch_size neighbouring windows, none with the centre of another, and negative samples that all of them share.
 void Worker::draw_up_batch(Step& step) {
     const auto batch = static_cast<std::size_t>(settings_.batch_size);
-    step.centres = std::min({batch, trainer_.most_centres_, size_ - step.centre});
-    for (std::size_t centre = step.centre; centre < step.centre + step.centres; ++centre) {
-        step.begin = std::min(step.begin, window_begin(centre));
-        step.end = std::max(step.end, window_end(centre));
+    const std::size_t most = std::min({batch, trainer_.most_centres_, size_ - step.centre});
+    std::size_t pairs = step.end - step.begin - 1;
+    step.targets.push_back(sentence_[step.centre]);
+    for (; step.centres < most; ++step.centres) {
+        const std::size_t centre = step.centre + step.centres;
+        const std::size_t begin = std::min(step.begin, window_begin(centre));
+        const std::size_t end = std::max(step.end, window_end(centre));
+        const std::size_t more = pairs + window_end(centre) - window_begin(centre) - 1;
+        const bool repeated =
+            std::find(step.targets.begin(), step.targets.end(), sentence_[centre]) != step.targets.end();
+        if (repeated || more > kWindowsOfWord * (end - begin)) break;
+        step.begin = begin;
+        step.end = end;
+        pairs = more;
         step.targets.push_back(sentence_[centre]);
     }
     const auto for_one = static_cast<std::size_t>(settings_.negative_samples);
-    const std::size_t negatives = shared_negatives(for_one, step.centres, step.end - step.begin);
+    const std::size_t negatives = shared_negatives(for_one, step.centres, step.end - step.begin, pairs);
     for (std::size_t k = 0; k < in_blocks(negatives); ++k) step.targets.push_back(trainer_.negatives_.draw(random_));
     const std::size_t after = step.centre + step.centres + static_cast<std::size_t>(settings_.window_size);
     for (std::size_t i = step.end; i < std::min(after, size_); ++i) prefetch_input(sentence_[i]);

@@ -205,7 +205,6 @@ void check_text(const Trainer& trainer, const std::vector<float>& vectors, const
 // takes the steps of all of them; a step of batch_skipgram adds up what whole windows change.
 bool is_usual(const Settings& settings) {
     if (settings.learning_rate * settings.negative_samples > 0.5) return false;
-    if (settings.mode == Mode::kBatchSkipgram) return settings.learning_rate * settings.window_size <= 0.5;
     return !settings.subwords || (settings.learning_rate <= 0.05 && settings.buckets >= 1000);
 }
 
