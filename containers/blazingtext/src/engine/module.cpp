@@ -105,11 +105,6 @@ nb::dict settings_of(const Trainer& trainer) {
     return values;
 }
 
-nb::ndarray<nb::numpy, const std::uint32_t, nb::ndim<1>> bucket_ids_of(nb::handle_t<Trainer> self) {
-    const std::vector<std::uint32_t>& ids = nb::cast<const Trainer&>(self).subwords().buckets();
-    return nb::ndarray<nb::numpy, const std::uint32_t, nb::ndim<1>>(ids.data(), {ids.size()}, self);
-}
-
 FloatMatrix word_vectors(const Trainer& trainer, const std::optional<std::vector<std::size_t>>& rows) {
     const std::size_t words = trainer.vocabulary().size();
     const std::size_t dim = trainer.input().dim();
@@ -360,7 +355,10 @@ void bind_trainer(nb::module_& module) {
                      [](nb::handle_t<Trainer> self) { return view(self, nb::cast<Trainer&>(self).input()); })
         .def_prop_ro("output",
                      [](nb::handle_t<Trainer> self) { return view(self, nb::cast<Trainer&>(self).output()); })
-        .def_prop_ro("bucket_ids", &bucket_ids_of)
+        .def_prop_ro("bucket_ids",
+                     [](nb::handle_t<Trainer> self) {
+                         return read_only(self, nb::cast<const Trainer&>(self).subwords().buckets());
+                     })
         .def("word_vectors", &word_vectors, "rows"_a = nb::none())
         .def("write_text_vectors", &Trainer::write_text_vectors, "path"_a, nb::call_guard<nb::gil_scoped_release>());
 }
