@@ -26,6 +26,7 @@ from kindling.localcloud.processes import end_survivors, is_same_process
 DEFAULT_PORT = 5770
 _HEALTHY_WITHIN_S = 60.0
 _ENDED_WITHIN_S = 10.0
+_RELEASED_WITHIN_S = 10.0  # a killed process keeps its port until the last of its threads is gone
 
 
 class CloudError(RuntimeError):
@@ -72,10 +73,11 @@ def up(state: Path, port: int = DEFAULT_PORT) -> CloudInfo:
         running = info(state)
         if running is not None:
             return running
+        was_killed = (state / "cloud.json").exists()
         (state / "cloud.json").unlink(missing_ok=True)
         end_survivors(state / "processes")
         Journal(state / "journal").interrupt_unfinished()
-        _require_free_port(port)
+        _require_free_port(port, within_s=_RELEASED_WITHIN_S if was_killed else 0.0)
         return _start(state, port)
 
 
@@ -146,16 +148,25 @@ def _one_at_a_time(state: Path) -> Iterator[None]:
         yield
 
 
-def _require_free_port(port: int) -> None:
+def _require_free_port(port: int, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while (error := _error_of_listening(port)) is not None:
+        if time.monotonic() >= deadline:
+            raise CloudError(
+                f"port {port} cannot be listened on ({error.strerror}{_holder(port)}); "
+                "stop what uses it, or choose another with KINDLING_PORT."
+            )
+        time.sleep(0.05)
+
+
+def _error_of_listening(port: int) -> OSError | None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
-            raise CloudError(
-                f"port {port} cannot be listened on ({error.strerror}{_holder(port)}); "
-                "stop what uses it, or choose another with KINDLING_PORT."
-            ) from None
+            return error
+    return None
 
 
 def _holder(port: int) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,6 +98,20 @@ def test_a_killed_cloud_takes_its_processes_along_and_its_run_is_interrupted(sta
     assert record is not None
     assert record["status"] == INTERRUPTED
     assert record["cause"] == "the embedded cloud ended while Train was running"
+
+
+def test_a_killed_cloud_that_still_holds_its_port_is_waited_for(state: Path) -> None:
+    with socket.socket() as dying:
+        dying.bind((LOOPBACK, 0))
+        dying.listen()
+        port = dying.getsockname()[1]
+        state.mkdir(parents=True, exist_ok=True)
+        record = {"pid": 2**22, "port": port, "started_at": 0.0, "version": "0"}  # no process has this number
+        (state / "cloud.json").write_text(json.dumps(record), encoding="utf-8")
+        released = threading.Timer(0.5, dying.close)
+        released.start()
+        assert lifecycle.up(state, port).port == port
+        released.join()
 
 
 def test_a_port_that_is_taken_is_named(state: Path) -> None:
