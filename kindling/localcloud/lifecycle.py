@@ -65,12 +65,12 @@ def up(state: Path, port: int = DEFAULT_PORT) -> CloudInfo:
     What outlived a cloud that was killed is ended, and the runs that it left unfinished are marked in the journal.
 
     Raises:
-        CloudError: the state folder is not writable, the port is taken, or the server did not start.
+        CloudError: the state folder is not writable, the port is taken, or the server did not start or does not answer.
     """
     state = state.resolve()
     _make_writable(state)
     with _one_at_a_time(state):
-        running = info(state)
+        running = _answering(state)
         if running is not None:
             return running
         was_killed = (state / "cloud.json").exists()
@@ -108,6 +108,16 @@ def info(state: Path) -> CloudInfo | None:
         return None
     found = CloudInfo(**record, state=state)
     return found if is_same_process(found.pid, found.started_at) else None
+
+
+def _answering(state: Path) -> CloudInfo | None:
+    """The running embedded cloud, once it answers; None when there is none, or when it was killed and has ended now."""
+    deadline = time.monotonic() + _HEALTHY_WITHIN_S
+    while (running := info(state)) is not None and not _is_healthy(running):
+        if time.monotonic() >= deadline:
+            raise CloudError(f"the embedded cloud, pid {running.pid}, does not answer; end it with `kindling down`.")
+        time.sleep(0.05)
+    return running
 
 
 def client_environment(info: CloudInfo) -> dict[str, str]:

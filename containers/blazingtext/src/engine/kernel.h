@@ -5,7 +5,8 @@
 
 namespace blazingtext {
 
-// Rows are padded with zeros to whole cache lines: every implementation may read and write them in full vectors.
+// Rows of `dim` numbers are padded with zeros to whole cache lines: every implementation may read and write them in
+// full vectors, as many as dim needs.
 constexpr std::size_t kRowAlignment = 64;
 constexpr std::size_t kRowPadding = kRowAlignment / sizeof(float);
 
@@ -34,17 +35,17 @@ struct Kernel {
     // All pairs of the blocks, with the values from before the step. `weights`: for each block one row of four after
     // the other, for each of its inputs. `scratch` is kMostInputs / 2 longer than that.
     bool (*update)(float* const* inputs, std::size_t input_count, const TargetBlock* blocks, std::size_t block_count,
-                   std::size_t stride, const float* weights, float* scratch);
+                   std::size_t dim, const float* weights, float* scratch);
 
     // One input and target_count targets, a multiple of kTargetBlock, with the input's value from before the step.
-    bool (*update_one)(float* input, float* const* targets, std::size_t target_count, std::size_t stride,
+    bool (*update_one)(float* input, float* const* targets, std::size_t target_count, std::size_t dim,
                        const float* weights, float* scratch);
 
     // mean = sum of rows / count
-    void (*mean)(const float* const* rows, std::size_t count, std::size_t stride, float* mean);
+    void (*mean)(const float* const* rows, std::size_t count, std::size_t dim, float* mean);
 
     // Every row += after - before.
-    void (*spread)(float* const* rows, std::size_t count, std::size_t stride, const float* before, const float* after);
+    void (*spread)(float* const* rows, std::size_t count, std::size_t dim, const float* before, const float* after);
 };
 
 extern const Kernel kPortableKernel;
