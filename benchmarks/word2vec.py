@@ -24,7 +24,7 @@ from benchmarks.bars import bars
 from benchmarks.corpus import Corpus
 from benchmarks.kept_scores import KeptScores
 from benchmarks.measurement import Case, Run, measure
-from benchmarks.programs import PROGRAMS, Settings
+from benchmarks.programs import PROGRAMS, Program, Settings
 from benchmarks.results import HEADER, Results, rows
 from kindling.environments import ROOT
 from kindling.errors import UserError
@@ -43,19 +43,32 @@ class Planned:
     known: dict[str, Any] | None = None
 
 
-def cases(table: str, settings: Settings) -> list[Case]:
-    """What a round of a table measures, in turn."""
+def cases(table: str, settings: Settings, round_number: int = 0) -> list[Case]:
+    """What a round of a table measures, in turn.
+
+    In the second table, every round has batch_skipgram by threads and hosts, whose scores are compared; the other sizes
+    are for speed alone, which does not depend on the epochs: the first round has them, with one epoch.
+    """
+    batch = PROGRAMS["batch_skipgram"]
     if table == "first":
         compared = [Case(program, settings) for name, program in PROGRAMS.items() if name != "cbow-subwords"]
-        one_core = [Case(PROGRAMS["batch_skipgram"], replace(settings, threads=1))] if settings.threads > 1 else []
+        one_core = [Case(batch, replace(settings, threads=1))] if settings.threads > 1 else []
         return compared + one_core
-    ours = [program for program in PROGRAMS.values() if not program.is_peer]
-    found = []
-    for dim in (100, 300):
-        of_dim = replace(settings, vector_dim=dim)
-        found += [Case(program, replace(of_dim, threads=threads)) for program in ours for threads in (1, 2)]
-        found += [Case(PROGRAMS["batch_skipgram"], replace(of_dim, threads=1), hosts) for hosts in (2, 4)]
+    found = _by_threads_and_hosts(batch, settings)
+    if round_number == 0:
+        one_epoch = replace(settings, epochs=1)
+        ours = [program for program in PROGRAMS.values() if not program.is_peer]
+        for dim in (100, 300):
+            of_dim = replace(one_epoch, vector_dim=dim)
+            others = [program for program in ours if program != batch]
+            found += _by_threads_and_hosts(batch, of_dim) if dim != settings.vector_dim else []
+            found += [Case(program, replace(of_dim, threads=threads)) for program in others for threads in (1, 2)]
     return found
+
+
+def _by_threads_and_hosts(program: Program, settings: Settings) -> list[Case]:
+    one = replace(settings, threads=1)
+    return [Case(program, one), Case(program, replace(settings, threads=2)), Case(program, one, 2), Case(program, one, 4)]
 
 
 def plan(arguments: argparse.Namespace, text: Corpus, kept: KeptScores) -> list[Planned]:
@@ -66,6 +79,7 @@ def plan(arguments: argparse.Namespace, text: Corpus, kept: KeptScores) -> list[
         for case in cases(
             arguments.table,
             Settings(epochs=arguments.epochs, threads=arguments.threads, seed=arguments.seed + number),
+            number,
         )
         if not arguments.only or case.program.name in arguments.only
         if (planned := _plan_run(arguments, case, kept.find(case, text), scoring=number < arguments.quality_seeds))
@@ -80,7 +94,7 @@ def _plan_run(
     if case.program.package == "fasttext" and (known or not scoring):
         short = replace(case.settings, epochs=min(arguments.peer_epochs, case.settings.epochs))
         return Planned(replace(case, settings=short), scoring=False, known=known if scoring else None)
-    return Planned(case, scoring=True)
+    return Planned(case, scoring=case.settings.epochs == arguments.epochs)
 
 
 def estimated_minutes(runs: list[Planned], tokens: int, cores: int) -> float:

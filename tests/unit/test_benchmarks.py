@@ -180,3 +180,17 @@ def test_the_page_and_the_plot_come_from_the_results(tmp_path: Path) -> None:
     assert "2.50   mean_rho 0.610" in plot
     assert "fasttext-cbow" in plot
     assert "1.25" not in plot  # one thread is no bar of the plot
+
+
+def test_sizes_are_measured_once_and_for_a_single_epoch() -> None:
+    first, second = (word2vec.cases("second", Settings(), number) for number in (0, 1))
+    assert {(case.program.name, case.settings.vector_dim, case.settings.epochs) for case in second} == {
+        ("batch_skipgram", 100, 5)
+    }
+    assert [(case.hosts, case.settings.threads) for case in second] == [(1, 1), (1, 2), (2, 1), (4, 1)]
+    assert first[: len(second)] == second
+    assert {case.settings.epochs for case in first[len(second) :]} == {1}
+    assert {case.label for case in first} >= {
+        "cbow-subwords, 2 threads, dim 300",
+        "batch_skipgram, 4 hosts × 1 thread, dim 300",
+    }
