@@ -51,9 +51,7 @@ def cases(table: str, settings: Settings, round_number: int = 0) -> list[Case]:
     """
     batch = PROGRAMS["batch_skipgram"]
     if table == "first":
-        compared = [Case(program, settings) for name, program in PROGRAMS.items() if name != "cbow-subwords"]
-        one_core = [Case(batch, replace(settings, threads=1))] if settings.threads > 1 else []
-        return compared + one_core
+        return [Case(program, settings) for name, program in PROGRAMS.items() if name != "cbow-subwords"]
     found = _by_threads_and_hosts(batch, settings)
     if round_number == 0:
         one_epoch = replace(settings, epochs=1)
@@ -68,7 +66,12 @@ def cases(table: str, settings: Settings, round_number: int = 0) -> list[Case]:
 
 def _by_threads_and_hosts(program: Program, settings: Settings) -> list[Case]:
     one = replace(settings, threads=1)
-    return [Case(program, one), Case(program, replace(settings, threads=2)), Case(program, one, 2), Case(program, one, 4)]
+    return [
+        Case(program, one),
+        Case(program, replace(settings, threads=2)),
+        Case(program, one, 2),
+        Case(program, one, 4),
+    ]
 
 
 def plan(arguments: argparse.Namespace, text: Corpus, kept: KeptScores) -> list[Planned]:
