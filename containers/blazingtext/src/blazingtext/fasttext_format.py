@@ -25,7 +25,7 @@ from blazingtext.quantised import MOST_CODES, QuantisedMatrix
 MAGIC, VERSION = 793712314, 12
 
 _ARCHITECTURES = {1: "cbow", 2: "skipgram", 3: "supervised"}
-_LOSS_NEGATIVE_SAMPLING = 2
+_LOSSES = {1: "hs", 2: "ns", 3: "softmax", 4: "ova"}
 _NOT_PRUNED = -1
 _DENSE, _QUANTISED = b"\0", b"\1"
 _UPDATE_RATE = 100  # fastText's default; it means nothing once training is over
@@ -46,7 +46,7 @@ class FormatError(ValueError):
 class Settings:
     """The training settings that a .bin records; `max_char` = 0 means no subwords."""
 
-    architecture: Literal["cbow", "skipgram"]
+    architecture: Literal["cbow", "skipgram", "supervised"]
     dim: int
     window_size: int
     epochs: int
@@ -56,6 +56,8 @@ class Settings:
     min_char: int
     max_char: int
     sampling_threshold: float
+    word_ngrams: int = 1
+    loss: Literal["hs", "ns", "softmax", "ova"] = "ns"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,10 +190,11 @@ def read(path: Path) -> Model:
 
 def _header(settings: Settings, words: int, tokens: int, pruned: int) -> bytes:
     architecture = next(number for number, name in _ARCHITECTURES.items() if name == settings.architecture)
+    loss = next(number for number, name in _LOSSES.items() if name == settings.loss)
     return _HEADER.pack(
         *(MAGIC, VERSION),
         *(settings.dim, settings.window_size, settings.epochs, settings.min_count, settings.negative_samples),
-        *(1, _LOSS_NEGATIVE_SAMPLING, architecture),  # word n-grams, loss, architecture
+        *(settings.word_ngrams, loss, architecture),
         *(settings.buckets, settings.min_char, settings.max_char, _UPDATE_RATE, settings.sampling_threshold),
         *(words, words, 0),  # entries, words, labels
         *(tokens, pruned),
@@ -275,7 +278,7 @@ class _Reader:
             input=input_matrix,
             output=output_matrix,
             kept_buckets=kept,
-            negative_sampling=loss == _LOSS_NEGATIVE_SAMPLING,
+            negative_sampling=_LOSSES.get(loss) == "ns",
         )
 
     def _header(self) -> tuple[Settings, int, int, int, int]:
