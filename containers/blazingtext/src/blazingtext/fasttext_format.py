@@ -115,24 +115,27 @@ def write(
     input: NDArray[np.float32],
     bucket_ids: NDArray[np.uint32],
     output: NDArray[np.float32],
+    labels: Sequence[str] = (),
 ) -> None:
     """Write a model so that `path` either holds all of it or what it held before.
 
     Args:
-        words: in descending order of `counts`, shape (V,).
+        words: shape (V,), in descending order of `counts`, which has shape (V + L,) and goes on with the labels'.
         tokens: tokens of the corpus, V's and others'.
         input: shape (V + R, settings.dim), any strides.
         bucket_ids: shape (R,): which of the settings.buckets buckets each row after the words' is. The file holds zeros
             for the others: n-grams that no word has then add nothing to an unknown word.
-        output: shape (V, settings.dim), any strides.
+        output: shape (V, settings.dim), any strides; a classifier's has shape (L, settings.dim).
+        labels: of a classifier, shape (L,), in descending order of their counts.
     Raises:
         ValueError: shapes that do not fit, or a word that holds a NUL, which ends a word in this format.
     """
-    if input.shape != (len(words) + len(bucket_ids), settings.dim) or output.shape != (len(words), settings.dim):
+    outputs = len(labels) if settings.architecture == "supervised" else len(words)
+    if input.shape != (len(words) + len(bucket_ids), settings.dim) or output.shape != (outputs, settings.dim):
         raise ValueError(f"matrices of shapes {input.shape} and {output.shape} do not fit {len(words)} words.")
     with _replacing(path) as file:
-        file.write(_header(settings, len(words), tokens, _NOT_PRUNED))
-        _write_dictionary(file, words, counts)
+        file.write(_header(settings, len(words), tokens, _NOT_PRUNED, len(labels)))
+        _write_dictionary(file, words, labels, counts)
         _write_matrix_head(file, len(words) + settings.buckets, settings.dim)
         _write_rows(file, input[: len(words)])
         _write_buckets(file, input[len(words) :], bucket_ids, settings.buckets)
@@ -149,14 +152,18 @@ def write_quantised(
     tokens: int,
     input: QuantisedMatrix,
     bucket_ids: NDArray[np.uint32],
+    output: NDArray[np.float32] | None = None,
+    labels: Sequence[str] = (),
 ) -> None:
-    """Write a .ftz without an output matrix, so that `path` either holds all of it or what it held before.
+    """Write a .ftz, so that `path` either holds all of it or what it held before.
 
     Args:
-        words: in descending order of `counts`, shape (V,).
+        words: shape (V,), in descending order of `counts`, which has shape (V + L,) and goes on with the labels'.
         tokens: tokens of the corpus, V's and others'.
         input: shape (V + R, settings.dim).
         bucket_ids: shape (R,): which of the hash buckets each row after the words' is. The file has no others.
+        output: of a classifier, shape (L, settings.dim); word vectors do without.
+        labels: of a classifier, shape (L,), in descending order of their counts.
     Raises:
         ValueError: shapes that do not fit, a word that holds a NUL, or more codes than the format can count.
     """
@@ -166,12 +173,16 @@ def write_quantised(
         raise ValueError(f"{input.codes.size} codes are more than a .ftz can hold; it holds at most {MOST_CODES}.")
     pairs = np.stack([bucket_ids, np.arange(len(bucket_ids))], axis=1)
     with _replacing(path) as file:
-        file.write(_header(settings, len(words), tokens, len(pairs) if settings.max_char else _NOT_PRUNED))
-        _write_dictionary(file, words, counts)
+        has_buckets = settings.max_char > 0 or settings.word_ngrams > 1
+        file.write(_header(settings, len(words), tokens, len(pairs) if has_buckets else _NOT_PRUNED, len(labels)))
+        _write_dictionary(file, words, labels, counts)
         file.write(np.ascontiguousarray(pairs, dtype="<i4").data)
         file.write(_QUANTISED)
         input.write(file)
-        _write_matrix_head(file, 0, settings.dim)
+        if output is None:
+            output = np.empty((0, settings.dim), dtype=np.float32)
+        _write_matrix_head(file, *output.shape)
+        _write_rows(file, output)
 
 
 def read(path: Path) -> Model:
@@ -188,7 +199,7 @@ def read(path: Path) -> Model:
         return _Reader(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)).model()
 
 
-def _header(settings: Settings, words: int, tokens: int, pruned: int) -> bytes:
+def _header(settings: Settings, words: int, tokens: int, pruned: int, labels: int) -> bytes:
     architecture = next(number for number, name in _ARCHITECTURES.items() if name == settings.architecture)
     loss = next(number for number, name in _LOSSES.items() if name == settings.loss)
     return _HEADER.pack(
@@ -196,18 +207,20 @@ def _header(settings: Settings, words: int, tokens: int, pruned: int) -> bytes:
         *(settings.dim, settings.window_size, settings.epochs, settings.min_count, settings.negative_samples),
         *(settings.word_ngrams, loss, architecture),
         *(settings.buckets, settings.min_char, settings.max_char, _UPDATE_RATE, settings.sampling_threshold),
-        *(words, words, 0),  # entries, words, labels
+        *(words + labels, words, labels),
         *(tokens, pruned),
     )
 
 
-def _write_dictionary(file: BinaryIO, words: Sequence[str], counts: NDArray[np.int64]) -> None:
-    entry, is_word = _ENTRY.pack, 0
-    for word, count in zip(words, counts.tolist(), strict=True):
+def _write_dictionary(
+    file: BinaryIO, words: Sequence[str], labels: Sequence[str], counts: NDArray[np.int64]
+) -> None:
+    entry = _ENTRY.pack
+    for number, (word, count) in enumerate(zip([*words, *labels], counts.tolist(), strict=True)):
         text = word.encode()
         if b"\0" in text:
             raise ValueError("a word holds a NUL character, which a fastText .bin cannot hold.")
-        file.write(text + b"\0" + entry(count, is_word))
+        file.write(text + b"\0" + entry(count, int(number >= len(words))))
 
 
 def _write_matrix_head(file: BinaryIO, rows: int, columns: int) -> None:

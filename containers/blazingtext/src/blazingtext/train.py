@@ -1,4 +1,4 @@
-"""A word2vec training job, from its channel to vectors.txt, vectors.bin and eval.json."""
+"""A training job: word2vec, from its channel to vectors.txt, vectors.bin and eval.json; `supervised` is classification.py's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from blazingtext import fasttext_format, gpu
+from blazingtext import classification, fasttext_format, gpu
 from blazingtext._engine import Corpus, CorpusPart, Trainer
 from blazingtext.checkpointing import TrainerCheckpoints
 from blazingtext.collisions import most_threads
@@ -37,9 +37,9 @@ logger = logging.getLogger(__name__)
 
 
 class Word2Vec(BaseModel):
-    """The hyperparameters, typed; defaults and ranges are in algorithm.toml."""
+    """The hyperparameters of the word2vec modes, typed; defaults and ranges are in algorithm.toml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
     mode: Literal["batch_skipgram", "skipgram", "cbow"]
     batch_size: int
@@ -67,6 +67,14 @@ def main() -> int:
 
 
 def train(environment: TrainingEnvironment) -> None:
+    """Train what the mode says: word vectors or a text classifier."""
+    if environment.hyperparameters["mode"] == "supervised":
+        classification.train(environment)
+    else:
+        train_word_vectors(environment)
+
+
+def train_word_vectors(environment: TrainingEnvironment) -> None:
     """Read the corpus, train on all hosts, and on the first host write and score the vectors."""
     settings = Word2Vec.model_validate(environment.hyperparameters)
     device = choose_device(environment)

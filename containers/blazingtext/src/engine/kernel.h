@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace blazingtext {
 
-// Rows are padded with zeros to whole cache lines: every implementation may read and write them in full vectors.
+// Rows of `dim` numbers are padded with zeros to whole cache lines: every implementation may read and write them in
+// full vectors, as many as dim needs.
 constexpr std::size_t kRowAlignment = 64;
 constexpr std::size_t kRowPadding = kRowAlignment / sizeof(float);
 
@@ -23,6 +25,18 @@ struct TargetBlock {
     std::size_t end;
 };
 
+// The padded rows of a Matrix.
+struct PaddedRows {
+    float* data;
+    std::size_t stride;
+    std::size_t dim;
+
+    float* row(std::size_t index) const { return data + index * stride; }
+};
+
+// So many numbers of rows are read beyond those that are worked on: they say what to bring to the cache.
+constexpr std::size_t kRowsAhead = 8;
+
 // Steps of skip-gram with negative sampling (eq. 4 of Mikolov et al. 2013, "Distributed representations of words and
 // phrases"). One for the pair of an input row x and a target row y is
 //     g = |weight| * (label - sigmoid(x . y));   x += g y;   y += g x;   label = 1 for weight > 0, 0 for weight < 0.
@@ -34,17 +48,36 @@ struct Kernel {
     // All pairs of the blocks, with the values from before the step. `weights`: for each block one row of four after
     // the other, for each of its inputs. `scratch` is kMostInputs / 2 longer than that.
     bool (*update)(float* const* inputs, std::size_t input_count, const TargetBlock* blocks, std::size_t block_count,
-                   std::size_t stride, const float* weights, float* scratch);
+                   std::size_t dim, const float* weights, float* scratch);
 
     // One input and target_count targets, a multiple of kTargetBlock, with the input's value from before the step.
-    bool (*update_one)(float* input, float* const* targets, std::size_t target_count, std::size_t stride,
+    bool (*update_one)(float* input, float* const* targets, std::size_t target_count, std::size_t dim,
                        const float* weights, float* scratch);
 
     // mean = sum of rows / count
-    void (*mean)(const float* const* rows, std::size_t count, std::size_t stride, float* mean);
+    void (*mean)(const float* const* rows, std::size_t count, std::size_t dim, float* mean);
 
     // Every row += after - before.
-    void (*spread)(float* const* rows, std::size_t count, std::size_t stride, const float* before, const float* after);
+    void (*spread)(float* const* rows, std::size_t count, std::size_t dim, const float* before, const float* after);
+
+    // The following serve text classification; vectors are padded as rows are.
+
+    // mean = sum of some rows / count; kRowsAhead more numbers of rows can be read behind them.
+    void (*mean_of)(const PaddedRows& matrix, const std::uint32_t* rows, std::size_t count, float* mean);
+
+    // Some rows += share * change, a row that is named twice twice.
+    void (*add_to)(const PaddedRows& matrix, const std::uint32_t* rows, std::size_t count, const float* change,
+                   float share);
+
+    // products[i] = row i . x for the first `count` rows; products is padded.
+    void (*products_of)(const PaddedRows& matrix, std::size_t count, const float* x, float* products);
+
+    // change = sum_i weights[i] row i, and then row i += weights[i] x, for the first `count` rows.
+    void (*step_on)(const PaddedRows& matrix, std::size_t count, const float* weights, const float* x, float* change);
+
+    // values -> exp(values) / sum of them, and 1 / (1 + exp(-values)); false when one was not finite.
+    bool (*softmax_of)(float* values, std::size_t count);
+    bool (*sigmoid_of)(float* values, std::size_t count);
 };
 
 extern const Kernel kPortableKernel;

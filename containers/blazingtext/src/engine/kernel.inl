@@ -33,6 +33,13 @@ constexpr int kInputBlock = 2;
 constexpr int kInputBlock = 4;
 #endif
 
+// Keeps a value in a register: the compiler would load it again for each product, and loads are what products wait for.
+#if defined(__x86_64__)
+inline void hold(Vector& value) { __asm__("" : "+x"(value)); }
+#else
+inline void hold(Vector&) {}
+#endif
+
 inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 inline void store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
 inline Vector every(float value) { return value - Vector{}; }
@@ -64,20 +71,21 @@ inline Four sums_of(Vector a, Vector b, Vector c, Vector d) {
 
 // products[i * kTargetBlock + t] = inputs[i] . targets[t]
 template <int Inputs>
-inline void dot_products(const float* const* inputs, const float* const* targets, std::size_t stride, float* products) {
+inline void dot_products(const float* const* inputs, const float* const* targets, std::size_t dim, float* products) {
     const float* x[Inputs];
     const float* y[kTargetBlock];
     for (int i = 0; i < Inputs; ++i) x[i] = inputs[i];
     for (int t = 0; t < 4; ++t) y[t] = targets[t];
 
     Vector sum[Inputs][4] = {};
-    for (std::size_t d = 0; d < stride; d += kWidth) {
+    for (std::size_t d = 0; d < dim; d += kWidth) {
         Vector xs[Inputs];
 #pragma GCC unroll 4
         for (int i = 0; i < Inputs; ++i) xs[i] = load(x[i] + d);
 #pragma GCC unroll 4
         for (int t = 0; t < 4; ++t) {
-            const Vector ys = load(y[t] + d);
+            Vector ys = load(y[t] + d);
+            if (Inputs > 1) hold(ys);
 #pragma GCC unroll 4
             for (int i = 0; i < Inputs; ++i) sum[i][t] += xs[i] * ys;
         }
@@ -121,9 +129,8 @@ inline Vector clamp(Vector x, float limit) {
     return x < -limit ? every(-limit) : x;
 }
 
-// 1 / (1 + exp(x)), within 2e-7. exp(x) = 2^n exp(r), n whole, |r| <= ln(2) / 2, exp(r) by its Taylor polynomial.
-inline Vector sigmoid_of_minus(Vector x) {
-    const Vector z = clamp(x, 30.0f);
+// exp(z) for |z| <= 87, within 2e-7 of itself: 2^n exp(r), n whole, |r| <= ln(2) / 2, exp(r) by its Taylor polynomial.
+inline Vector exp_of(Vector z) {
     constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest whole number in the low bits
     const Vector shifted = z * 1.44269504f + kRound;
     const Vector n = shifted - kRound;
@@ -135,9 +142,11 @@ inline Vector sigmoid_of_minus(Vector x) {
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    const Integers exponent = (reinterpret_cast<Integers>(shifted) << 23) + reinterpret_cast<Integers>(p);
-    return 1.0f / (1.0f + reinterpret_cast<Vector>(exponent));
+    return reinterpret_cast<Vector>((reinterpret_cast<Integers>(shifted) << 23) + reinterpret_cast<Integers>(p));
 }
+
+// 1 / (1 + exp(x)), within 2e-7.
+inline Vector sigmoid_of_minus(Vector x) { return 1.0f / (1.0f + exp_of(clamp(x, 30.0f))); }
 
 // products -> gradients, in place; false when a product is not finite (or so large that the next step would not be).
 // With the sign of a weight for the label: w (1 - sigmoid(x)) = w sigmoid(-x) and w (0 - sigmoid(x)) = -w sigmoid(x).
@@ -156,7 +165,7 @@ inline bool gradients_of(float* products, std::size_t count, const float* weight
 }
 
 bool update(float* const* inputs, std::size_t input_count, const TargetBlock* blocks, std::size_t block_count,
-            std::size_t stride, const float* weights, float* scratch) {
+            std::size_t dim, const float* weights, float* scratch) {
     // Read beyond the last input: rows that are there already fill up the last products.
     const float* x[kMostInputs + kInputBlock];
     for (std::size_t i = 0; i < input_count + kInputBlock; ++i) x[i] = inputs[i < input_count ? i : 0];
@@ -164,14 +173,14 @@ bool update(float* const* inputs, std::size_t input_count, const TargetBlock* bl
     for (const TargetBlock* block = blocks; block != blocks + block_count; ++block) {
         float* to = products;
         for (std::size_t i = block->begin; i < block->end; i += kInputBlock, to += kInputBlock * kTargetBlock) {
-            dot_products<kInputBlock>(x + i, block->targets, stride, to);
+            dot_products<kInputBlock>(x + i, block->targets, dim, to);
         }
         products += (block->end - block->begin) * kTargetBlock;
     }
     if (!gradients_of(scratch, static_cast<std::size_t>(products - scratch), weights)) return false;
 
     Vector old[kMostInputs];
-    for (std::size_t d = 0; d < stride; d += kWidth) {
+    for (std::size_t d = 0; d < dim; d += kWidth) {
         for (std::size_t i = 0; i < input_count; ++i) old[i] = load(inputs[i] + d);
         const float* gradients = scratch;
         for (const TargetBlock* block = blocks; block != blocks + block_count; ++block) {
@@ -183,12 +192,12 @@ bool update(float* const* inputs, std::size_t input_count, const TargetBlock* bl
     return true;
 }
 
-bool update_one(float* input, float* const* targets, std::size_t target_count, std::size_t stride,
+bool update_one(float* input, float* const* targets, std::size_t target_count, std::size_t dim,
                 const float* weights, float* scratch) {
     const float* const x = input;
-    for (std::size_t t = 0; t < target_count; t += kTargetBlock) dot_products<1>(&x, targets + t, stride, scratch + t);
+    for (std::size_t t = 0; t < target_count; t += kTargetBlock) dot_products<1>(&x, targets + t, dim, scratch + t);
     if (!gradients_of(scratch, target_count, weights)) return false;
-    for (std::size_t d = 0; d < stride; d += kWidth) {
+    for (std::size_t d = 0; d < dim; d += kWidth) {
         const Vector old = load(input + d);
         Vector changed = old;
         for (std::size_t t = 0; t < target_count; ++t) {
@@ -202,24 +211,33 @@ bool update_one(float* input, float* const* targets, std::size_t target_count, s
     return true;
 }
 
-void mean(const float* const* rows, std::size_t count, std::size_t stride, float* mean) {
+void mean(const float* const* rows, std::size_t count, std::size_t dim, float* mean) {
     const float share = 1.0f / static_cast<float>(count);
-    for (std::size_t d = 0; d < stride; d += kWidth) {
+    for (std::size_t d = 0; d < dim; d += kWidth) {
         Vector sum = {};
         for (std::size_t i = 0; i < count; ++i) sum += load(rows[i] + d);
         store(mean + d, sum * share);
     }
 }
 
-void spread(float* const* rows, std::size_t count, std::size_t stride, const float* before, const float* after) {
-    for (std::size_t d = 0; d < stride; d += kWidth) {
+void spread(float* const* rows, std::size_t count, std::size_t dim, const float* before, const float* after) {
+    for (std::size_t d = 0; d < dim; d += kWidth) {
         const Vector change = load(after + d) - load(before + d);
         for (std::size_t i = 0; i < count; ++i) store(rows[i] + d, load(rows[i] + d) + change);
     }
 }
 
+// A number as a type: for loops whose length the compiler is to know.
+template <std::size_t Value>
+struct Constant {
+    static constexpr std::size_t value = Value;
+};
+
+#include "padded_rows.inl"
+
 }  // namespace
 
-const Kernel KERNEL_VARIABLE = {KERNEL_NAME, update, update_one, mean, spread};
+const Kernel KERNEL_VARIABLE = {KERNEL_NAME, update,      update_one, mean,       spread,    mean_of,
+                                add_to,      products_of, step_on,    softmax_of, sigmoid_of};
 
 }  // namespace blazingtext

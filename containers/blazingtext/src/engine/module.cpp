@@ -23,6 +23,7 @@
 #include "files.h"
 #include "kernel.h"
 #include "matrix.h"
+#include "module_class.h"
 #include "phrases.h"
 #include "quantiser.h"
 #include "replica.h"
@@ -215,8 +216,8 @@ nb::tuple update_batch(AnyFloatMatrix inputs, AnyFloatMatrix targets, float lear
     }
     const bool finite =
         xs.size() == 1
-            ? kernel.update_one(xs[0], ys.data(), ys.size(), x.stride(), weights.row(0), scratch.row(0))
-            : kernel.update(xs.data(), xs.size(), blocks.data(), blocks.size(), x.stride(), weights.row(0), scratch.row(0));
+            ? kernel.update_one(xs[0], ys.data(), ys.size(), x.dim(), weights.row(0), scratch.row(0))
+            : kernel.update(xs.data(), xs.size(), blocks.data(), blocks.size(), x.dim(), weights.row(0), scratch.row(0));
     if (!finite) throw std::domain_error("a product of the rows is not finite.");
     return nb::make_tuple(unpadded(x, xs.size()), unpadded(y, count));
 }
@@ -417,6 +418,7 @@ NB_MODULE(_engine, module) {
     translate_exceptions();
     bind_corpus(module);
     bind_trainer(module);
+    bind_classes(module);
     bind_replica(module);
     bind_vector_file(module);
     module.def("join_phrases", &joined_phrases, "paths"_a, "output"_a, nb::kw_only(), "passes"_a, "threshold"_a,

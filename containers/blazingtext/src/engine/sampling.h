@@ -24,7 +24,9 @@ public:
     std::uint32_t draw(Random& random) const {
         const std::uint64_t bits = random.next();
         const auto place = static_cast<std::uint32_t>(((bits >> 32) * places_.size()) >> 32);
-        return static_cast<std::uint32_t>(bits) <= places_[place].own ? place : places_[place].other;
+        // Which of the two nobody can foretell, so there must be no branch on it.
+        const std::uint32_t is_other = static_cast<std::uint32_t>(bits) > places_[place].own;
+        return place ^ ((place ^ places_[place].other) & (0u - is_other));
     }
 
 private:

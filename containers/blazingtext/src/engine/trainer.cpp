@@ -193,7 +193,7 @@ void Trainer::word_vectors(std::size_t begin, std::size_t end, float* to) const 
             rows.clear();
             std::for_each(subwords_.begin(word), subwords_.end(word),
                           [&](std::uint32_t row) { rows.push_back(input_.row(row)); });
-            kernel_.mean(rows.data(), rows.size(), mean.stride(), mean.row(0));
+            kernel_.mean(rows.data(), rows.size(), mean.dim(), mean.row(0));
             vector = mean.row(0);
         }
         std::copy_n(vector, dim, to);

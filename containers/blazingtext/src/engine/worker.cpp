@@ -247,7 +247,7 @@ void Worker::train_batch(const Step& step) {
         for (std::size_t i = begin; i < end; ++i) rows_.push_back(trainer_.input_.row(sentence_[i]));
         set_blocks(step, begin, end);
         check(trainer_.kernel_.update(rows_.data(), rows_.size(), blocks_.data(), blocks_.size(),
-                                      trainer_.output_.stride(), weights_.row(0), scratch_.row(0)));
+                                      trainer_.output_.dim(), weights_.row(0), scratch_.row(0)));
     }
 }
 
@@ -339,12 +339,12 @@ void Worker::train_cbow(const Step& step) {
 // mean and to give the rows the sum of the steps in the end. A positive word is followed by its negative samples.
 void Worker::step_on_mean(const Step& step) {
     const Kernel& kernel = trainer_.kernel_;
-    const std::size_t stride = trainer_.output_.stride();
+    const std::size_t dim = trainer_.output_.dim();
     float* input = rows_[0];
     if (rows_.size() > 1) {
         input = vectors_.row(0);
-        kernel.mean(rows_.data(), rows_.size(), stride, input);
-        std::copy_n(input, stride, vectors_.row(1));
+        kernel.mean(rows_.data(), rows_.size(), dim, input);
+        std::copy_n(input, dim, vectors_.row(1));
     }
     const std::size_t pattern = 1 + static_cast<std::size_t>(settings_.negative_samples);
     float* const weights = weights_.row(0);
@@ -355,9 +355,9 @@ void Worker::step_on_mean(const Step& step) {
         std::fill_n(weights, padded(count), 0.0f);
         std::fill_n(weights, count, -learning_rate_);
         for (std::size_t t = 0; t < count; t += pattern) weights[t] = learning_rate_;
-        check(kernel.update_one(input, targets_.data(), targets_.size(), stride, weights, scratch_.row(0)));
+        check(kernel.update_one(input, targets_.data(), targets_.size(), dim, weights, scratch_.row(0)));
     }
-    if (rows_.size() > 1) kernel.spread(rows_.data(), rows_.size(), stride, vectors_.row(1), vectors_.row(0));
+    if (rows_.size() > 1) kernel.spread(rows_.data(), rows_.size(), dim, vectors_.row(1), vectors_.row(0));
 }
 
 }  // namespace blazingtext
