@@ -126,6 +126,7 @@ def _channel(algorithm: Algorithm, paths: Paths, name: str, entry: Mapping[str, 
         content_type=entry.get("ContentType"),
         input_mode=entry.get("TrainingInputMode") or described.input_modes[0],
         distribution=entry.get("S3DistributionType") or described.distribution[0],
+        record_wrapper=entry.get("RecordWrapperType") or "None",
     )
     if channel.input_mode not in described.input_modes:
         raise ClientError(
