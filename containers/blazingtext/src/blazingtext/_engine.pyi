@@ -105,6 +105,119 @@ class VectorFile:
             ValueError: a line that is not a word and dim finite numbers; the message names the file and the line.
         """
 
+class FormatError(ValueError):
+    """A file is no fastText model that can be used here. The message gives the file, the offset and the reason."""
+
+class StoredMatrix:
+    """A matrix of a model file, which stays where it is: rows are copied, or decoded, when they are taken."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def quantised(self) -> bool: ...
+    @property
+    def numbers(self) -> NDArray[np.float32]:
+        """shape (rows, dim): the matrix in the file, read-only and perhaps unaligned.
+
+        Raises:
+            ValueError: it is quantised.
+        """
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """shape (len(rows), dim): some rows.
+
+        Raises:
+            IndexError: a row that is not from 0 to shape[0] - 1.
+        """
+
+class ModelFile:
+    """fastText's .bin or .ftz, versions 11 and 12, mapped; processes that are forked off share it."""
+
+    def __init__(self, path: str, instructions: str = "") -> None:
+        """Maps the file.
+
+        Args:
+            instructions: that work on its rows, one of usable_instructions(), "" for the fastest.
+        Raises:
+            FormatError: it is no such model, or damaged.
+            OSError: it cannot be read.
+        """
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def header(self) -> dict[str, Any]:
+        """The fields of fasttext_format.Settings; max_char is 0 for classifiers of version 11."""
+
+    @property
+    def supervised(self) -> bool: ...
+    @property
+    def tokens(self) -> int:
+        """Of the corpus it was trained on."""
+
+    @property
+    def words(self) -> list[str]:
+        """In the order of the rows, a new list each time. What is not UTF-8 has replacement characters."""
+
+    @property
+    def labels(self) -> list[str]:
+        """With their prefix, in the order of the rows of a classifier's output matrix."""
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """shape (words,): how often each word occurred."""
+
+    @property
+    def kept_buckets(self) -> NDArray[np.int64] | None:
+        """shape (kept, 2): where only some hash buckets have rows, these and their places behind the words' rows."""
+
+    @property
+    def input(self) -> StoredMatrix:
+        """A row for each word and then one for each hash bucket, or for each that was kept."""
+
+    @property
+    def output(self) -> StoredMatrix:
+        """A row for each label of a classifier, else for each word, or none where it was left out."""
+
+    def word(self, row: int) -> str:
+        """Raises:
+        IndexError: there are fewer words.
+        """
+
+    def find(self, word: str) -> int:
+        """The row of a word, -1 when it is unknown."""
+
+    def vectors(self, words: list[str]) -> NDArray[np.float32]:
+        """shape (len(words), dim): as fastText's get_word_vector; zeros for a word of which nothing is known."""
+
+    def sentence_vectors(self, texts: list[str]) -> NDArray[np.float32]:
+        """shape (len(texts), dim): as fastText's get_sentence_vector; zeros for a text of which nothing is known."""
+
+    def unit_vectors(self, threads: int) -> NDArray[np.float32]:
+        """shape (words, dim): the vectors of all words, each made one long."""
+
+class Classifier:
+    """Gives texts labels, as fastText's predict does; many threads may ask at once."""
+
+    def __init__(self, model: ModelFile) -> None:
+        """Raises:
+        ValueError: the model is not supervised.
+        """
+
+    def predict(
+        self, texts: list[str], k: int | Sequence[int], threshold: float = 0.0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        """The k best labels of each text whose probability is at least the threshold.
+
+        Returns:
+            starts, shape (len(texts) + 1,): the answers to text i are those from starts[i] to starts[i + 1], best
+            first, of the other two arrays: the labels' numbers, and their probabilities, each 1e-5 too large.
+        Raises:
+            ValueError: a k below 1, or not as many as texts.
+            UnicodeEncodeError: a text that holds half of a surrogate pair.
+            FloatingPointError: the model's weights give no numbers.
+        """
+
 class Trainer:
     """Trains word vectors by skip-gram or CBOW with negative sampling on all threads.
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace blazingtext {
 
@@ -21,6 +22,12 @@ struct TargetBlock {
     float* targets[kTargetBlock];
     std::size_t begin;
     std::size_t end;
+};
+
+// Rows of dim floats, one behind the other, at any address and without padding: as model files hold them.
+struct PackedRows {
+    const char* data;
+    std::size_t dim;
 };
 
 // Steps of skip-gram with negative sampling (eq. 4 of Mikolov et al. 2013, "Distributed representations of words and
@@ -45,6 +52,12 @@ struct Kernel {
 
     // Every row += after - before.
     void (*spread)(float* const* rows, std::size_t count, std::size_t stride, const float* before, const float* after);
+
+    // mean = sum of some rows / count, count > 0; writes dim floats.
+    void (*mean_of_packed)(const PackedRows& matrix, const std::uint32_t* rows, std::size_t count, float* mean);
+
+    // products[i] = row i . x for the first `count` rows; x has dim floats.
+    void (*products_of_packed)(const PackedRows& matrix, std::size_t count, const float* x, float* products);
 };
 
 extern const Kernel kPortableKernel;

@@ -218,8 +218,10 @@ void spread(float* const* rows, std::size_t count, std::size_t stride, const flo
     }
 }
 
+#include "packed_rows.inl"
+
 }  // namespace
 
-const Kernel KERNEL_VARIABLE = {KERNEL_NAME, update, update_one, mean, spread};
+const Kernel KERNEL_VARIABLE = {KERNEL_NAME, update, update_one, mean, spread, mean_of_packed, products_of_packed};
 
 }  // namespace blazingtext
