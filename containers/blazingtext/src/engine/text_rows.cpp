@@ -31,6 +31,8 @@ void RowFinder::add_word(std::string_view word, std::vector<std::uint32_t>& rows
 
 void RowFinder::add_text(std::string_view text, std::vector<std::uint32_t>& rows) {
     find_tokens(text);
+    for (const Token& token : tokens_) dictionary_.fetch_start(token.hash);
+    for (const Token& token : tokens_) dictionary_.fetch_text(token.hash);
     hashes_.clear();
     for (const Token& token : tokens_) {
         const std::uint32_t entry = dictionary_.find(token.text, token.hash);
@@ -53,7 +55,7 @@ void RowFinder::find_tokens(std::string_view text) {
         const char* const begin = at;
         std::uint32_t hash = kFnvBasis;
         for (; at < end && !is_separator(*at); ++at) hash = fnv1a_step(hash, *at);
-        dictionary_.prefetch(hash);
+        dictionary_.fetch_slot(hash);
         tokens_.push_back(Token{std::string_view(begin, static_cast<std::size_t>(at - begin)), hash});
         if (tokens_.back().text == kEndToken) return;
     }
