@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blazingtext import fasttext_format
-from blazingtext._engine import Corpus, Trainer, VectorFile, subword_buckets
+from blazingtext._engine import Corpus, StoredMatrix, Trainer, VectorFile, subword_buckets
+from blazingtext.model import Model
 from blazingtext.packed import unpack
-from blazingtext.quantised import QuantisedMatrix
-from blazingtext.word_vectors import WordVectors
 from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
@@ -154,7 +153,7 @@ class _FastTextModel:
     """fastText's .bin, ours among them: all that training left, so that it can go on."""
 
     def __init__(self, path: Path) -> None:
-        self._model = fasttext_format.read(path)
+        self._model = Model.of_word_vectors(path)
         if self._model.quantised:
             raise ValueError(f"{path} is quantised; training goes on from the .bin that it was made from.")
         self.words, self.dim = self._model.words, self._model.settings.dim
@@ -177,16 +176,15 @@ class _FastTextModel:
             _copy(model.input, np.arange(len(rows)), trainer.input, rows)
             buckets = trainer.bucket_ids.astype(np.int64)
             ngrams = len(corpus.counts) + np.arange(len(buckets))
-            _copy(model.input, len(model.words) + buckets, trainer.input, ngrams)
+            _copy(model.input, len(self.words) + buckets, trainer.input, ngrams)
         elif settings.max_char:
             wanted = trainer.word_vectors()
             _copy(model.input, np.arange(len(rows)), wanted, rows)
             _set_composed(trainer, corpus, settings, wanted)
         else:
-            vectors = WordVectors.of(model)
             for block in _blocks(np.flatnonzero(rows >= 0)):
-                trainer.input[rows[block]] = vectors.lookup([model.words[index] for index in block])
-        if model.negative_sampling:
+                trainer.input[rows[block]] = model.vectors([self.words[index] for index in block])
+        if model.settings.loss == "ns":
             _copy(model.output, np.arange(len(rows)), trainer.output, rows)
 
 
@@ -251,7 +249,7 @@ def _blocks(rows: Rows) -> Iterator[Rows]:
         yield rows[start : start + _BLOCK_ROWS]
 
 
-def _copy(source: NDArray[np.float32] | QuantisedMatrix, taken: Rows, target: NDArray[np.float32], rows: Rows) -> None:
+def _copy(source: StoredMatrix, taken: Rows, target: NDArray[np.float32], rows: Rows) -> None:
     """target[rows] = source[taken] where rows >= 0, with little memory of its own."""
     for block in _blocks(np.flatnonzero(rows >= 0)):
         target[rows[block]] = source[taken[block]]

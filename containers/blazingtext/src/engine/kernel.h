@@ -37,6 +37,12 @@ struct PaddedRows {
 // So many numbers of rows are read beyond those that are worked on: they say what to bring to the cache.
 constexpr std::size_t kRowsAhead = 8;
 
+// Rows of dim floats, one behind the other, at any address and without padding: as model files hold them.
+struct PackedRows {
+    const char* data;
+    std::size_t dim;
+};
+
 // Steps of skip-gram with negative sampling (eq. 4 of Mikolov et al. 2013, "Distributed representations of words and
 // phrases"). One for the pair of an input row x and a target row y is
 //     g = |weight| * (label - sigmoid(x . y));   x += g y;   y += g x;   label = 1 for weight > 0, 0 for weight < 0.
@@ -78,6 +84,14 @@ struct Kernel {
     // values -> exp(values) / sum of them, and 1 / (1 + exp(-values)); false when one was not finite.
     bool (*softmax_of)(float* values, std::size_t count);
     bool (*sigmoid_of)(float* values, std::size_t count);
+
+    // And these its predictions.
+
+    // mean = sum of some rows / count, count > 0; writes dim floats.
+    void (*mean_of_packed)(const PackedRows& matrix, const std::uint32_t* rows, std::size_t count, float* mean);
+
+    // products[i] = row i . x for the first `count` rows; x has dim floats.
+    void (*products_of_packed)(const PackedRows& matrix, std::size_t count, const float* x, float* products);
 };
 
 extern const Kernel kPortableKernel;

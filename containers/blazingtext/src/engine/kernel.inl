@@ -233,11 +233,13 @@ struct Constant {
     static constexpr std::size_t value = Value;
 };
 
+#include "packed_rows.inl"
 #include "padded_rows.inl"
 
 }  // namespace
 
-const Kernel KERNEL_VARIABLE = {KERNEL_NAME, update,      update_one, mean,       spread,    mean_of,
-                                add_to,      products_of, step_on,    softmax_of, sigmoid_of};
+const Kernel KERNEL_VARIABLE = {
+    KERNEL_NAME, update,  update_one, mean,       spread,         mean_of,           add_to,
+    products_of, step_on, softmax_of, sigmoid_of, mean_of_packed, products_of_packed};
 
 }  // namespace blazingtext

@@ -13,6 +13,7 @@
 
 #include "class_trainer.h"
 #include "examples.h"
+#include "python_values.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -34,13 +35,6 @@ nb::list texts(const ClassDictionary& dictionary, std::size_t begin, std::size_t
     return list;
 }
 
-template <typename Value>
-nb::ndarray<nb::numpy, Value, nb::ndim<1>> array_of(std::vector<Value> values) {
-    auto* const held = new std::vector<Value>(std::move(values));
-    nb::capsule owner(held, [](void* memory) noexcept { delete static_cast<std::vector<Value>*>(memory); });
-    return nb::ndarray<nb::numpy, Value, nb::ndim<1>>(held->data(), {held->size()}, owner);
-}
-
 }  // namespace
 
 void bind_classes(nb::module_& module) {
@@ -55,7 +49,7 @@ void bind_classes(nb::module_& module) {
         .def_prop_ro("tokens", &ClassDictionary::tokens)
         .def_prop_ro("words", [](const ClassDictionary& self) { return texts(self, 0, self.words()); })
         .def_prop_ro("labels", [](const ClassDictionary& self) { return texts(self, self.words(), self.size()); })
-        .def_prop_ro("counts", [](const ClassDictionary& self) { return array_of(self.counts()); });
+        .def_prop_ro("counts", [](const ClassDictionary& self) { return array_of(self.counts(), {self.size()}); });
 
     nb::class_<Examples>(module, "Examples")
         .def("__init__",
@@ -72,7 +66,9 @@ void bind_classes(nb::module_& module) {
              "corpus"_a, "dictionary"_a, "threads"_a, nb::call_guard<nb::gil_scoped_release>())
         .def("__len__", &Examples::size)
         .def_prop_ro("rows", &Examples::rows)
-        .def_prop_ro("bucket_ids", [](const Examples& self) { return array_of(self.buckets().buckets()); });
+        .def_prop_ro("bucket_ids", [](const Examples& self) {
+            return array_of(self.buckets().buckets(), {self.buckets().size()});
+        });
 
     nb::class_<ClassTrainer>(module, "ClassTrainer")
         .def("__init__",
