@@ -49,7 +49,8 @@ void bind_classes(nb::module_& module) {
         .def_prop_ro("tokens", &ClassDictionary::tokens)
         .def_prop_ro("words", [](const ClassDictionary& self) { return texts(self, 0, self.words()); })
         .def_prop_ro("labels", [](const ClassDictionary& self) { return texts(self, self.words(), self.size()); })
-        .def_prop_ro("counts", [](const ClassDictionary& self) { return array_of(self.counts(), {self.size()}); });
+        .def_prop_ro("counts", [](const ClassDictionary& self) { return array_of(self.counts(), {self.size()}); },
+                     nb::rv_policy::automatic);
 
     nb::class_<Examples>(module, "Examples")
         .def("__init__",
@@ -68,7 +69,7 @@ void bind_classes(nb::module_& module) {
         .def_prop_ro("rows", &Examples::rows)
         .def_prop_ro("bucket_ids", [](const Examples& self) {
             return array_of(self.buckets().buckets(), {self.buckets().size()});
-        });
+        }, nb::rv_policy::automatic);
 
     nb::class_<ClassTrainer>(module, "ClassTrainer")
         .def("__init__",
