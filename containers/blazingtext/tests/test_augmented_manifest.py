@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from blazingtext.augmented_manifest import labels_of, write_lines
 from contract.channels import InputChannel
 from contract.errors import ClientError
-from contract.recordio import pieces
+from contract.recordio import framed
 
 
 @pytest.fixture
@@ -27,8 +27,7 @@ def lines_of(tmp_path: Path):  # type: ignore[no-untyped-def]
 
         def feed() -> None:
             with contextlib.suppress(BrokenPipeError), pipe.open("wb") as file:
-                for record in records:
-                    file.writelines(pieces(record))
+                file.writelines(map(framed, records))
 
         os.mkfifo(pipe)
         threading.Thread(target=feed, daemon=True).start()

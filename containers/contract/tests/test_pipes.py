@@ -15,7 +15,7 @@ from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
 from contract.errors import AlgorithmError, ClientError
 from contract.paths import Paths
-from contract.recordio import pieces
+from contract.recordio import framed
 from contract.specification import Algorithm
 
 WriteJob = Callable[..., Paths]
@@ -42,8 +42,8 @@ def feed(folder: Path, *epochs: bytes, late_s: float = 0) -> threading.Thread:
     return thread
 
 
-def framed(*payloads: bytes) -> bytes:
-    return b"".join(piece for payload in payloads for piece in pieces(payload))
+def records(*payloads: bytes) -> bytes:
+    return b"".join(map(framed, payloads))
 
 
 def test_each_time_a_channel_is_opened_the_next_epoch_is_read_and_waited_for(tmp_path: Path) -> None:
@@ -55,13 +55,13 @@ def test_each_time_a_channel_is_opened_the_next_epoch_is_read_and_waited_for(tmp
 
 
 def test_records_are_read_epoch_by_epoch(tmp_path: Path) -> None:
-    feed(tmp_path, framed(b"a", b"1"), framed(b"b", b"2"))
+    feed(tmp_path, records(b"a", b"1"), records(b"b", b"2"))
     channel = channel_in(tmp_path)
     assert [list(channel.records()), list(channel.records())] == [[b"a", b"1"], [b"b", b"2"]]
 
 
 def test_a_reader_may_stop_early_and_go_on_with_the_next_epoch(tmp_path: Path) -> None:
-    thread = feed(tmp_path, framed(*[bytes(1000)] * 1000), framed(b"second"))
+    thread = feed(tmp_path, records(*[bytes(1000)] * 1000), records(b"second"))
     channel = channel_in(tmp_path)
     first = channel.records()
     assert len(next(first)) == 1000
@@ -72,7 +72,7 @@ def test_a_reader_may_stop_early_and_go_on_with_the_next_epoch(tmp_path: Path) -
 
 
 def test_bytes_that_are_no_records_are_named_with_the_channel(tmp_path: Path) -> None:
-    feed(tmp_path, framed(b"fine") + b"plain text")
+    feed(tmp_path, records(b"fine") + b"plain text")
     with pytest.raises(ClientError, match=r"^channel 'train' is not RecordIO: at byte 12 of the stream, there is 0x"):
         list(channel_in(tmp_path).records())
 
@@ -97,7 +97,7 @@ def test_the_services_configuration_says_that_a_channel_is_a_pipe_of_records(
     given = {"TrainingInputMode": "Pipe", "RecordWrapperType": "RecordIO", "S3DistributionType": "FullyReplicated"}
     paths = write_job(channels={"train": given})
     paths.data.mkdir()
-    feed(paths.data, framed(b"a record"))
+    feed(paths.data, records(b"a record"))
     channel = TrainingEnvironment.read(algorithm, paths, {}).channel("train")
     assert (channel.is_pipe, channel.record_wrapper) == (True, "RecordIO")
     assert list(channel.records()) == [b"a record"]

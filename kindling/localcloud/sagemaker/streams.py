@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from contract.recordio import pieces
+from contract.recordio import framed
 from kindling.localcloud.sagemaker.channels import Channel, keys_of
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.objects import Address, Objects
@@ -56,7 +56,7 @@ class _Prefix:
         def epoch(number: int) -> Iterator[bytes]:
             for key in channel.shuffled(self._keys, number)[first::step]:
                 content = self._content(Address(channel.source.bucket, key))
-                yield from _record(b"".join(content)) if channel.wrapped else content
+                yield from [_record(b"".join(content))] if channel.wrapped else content
 
         return epoch
 
@@ -110,7 +110,7 @@ class _Manifest:
                 had = ", ".join(found) or "none"
                 raise DataError(f"{where} lacks the attribute {name!r} that AttributeNames asks for (it has {had}).")
             value = self._value(where, name, found[name])
-            yield from _record(value) if self._channel.wrapped else [value]
+            yield _record(value) if self._channel.wrapped else value
 
     def _value(self, where: str, name: str, value: Any) -> bytes:
         try:
@@ -133,8 +133,8 @@ def _starts_of_lines(path: Path) -> Iterator[int]:
             at += len(line)
 
 
-def _record(payload: bytes) -> Iterator[bytes]:
+def _record(payload: bytes) -> bytes:
     try:
-        yield from pieces(payload)
+        return framed(payload)
     except ValueError as error:
         raise DataError(str(error)) from None

@@ -30,6 +30,11 @@ def train() -> int:
         for channel, epochs in json.loads(asked.get("epochs_of_pipes", "{}")).items()
         for name, content in read_pipes(channel, epochs, int(asked.get("bytes_of_pipes", "-1")))
     }
+    if "records_of" in asked:
+        from contract.channels import InputChannel
+
+        channel = InputChannel("train", BASE / "input" / "data" / asked["records_of"], input_mode="Pipe")
+        pipes = {f"{epoch}": [record.decode("latin-1") for record in channel.records()] for epoch in range(2)}
     report = {"config": config, "data": data, "environment": dict(os.environ), "pipes": pipes}
     (BASE / "model" / f"{host}.json").write_text(json.dumps(report))
     if "checkpoint" in asked:
@@ -38,7 +43,9 @@ def train() -> int:
         if key.startswith("print"):
             print(asked[key], flush=True)
     if "output" in asked:
-        (BASE / "output" / "data" / f"{host}.txt").write_text(asked["output"])
+        folder = BASE / "output" / "data" / asked.get("output_folder", "")
+        folder.mkdir(exist_ok=True)
+        (folder / f"{host}.txt").write_text(asked["output"])
     if "wait" in asked:
         wait(asked["wait"])
     if asked.get("fail_on", host) == host and "failure" in asked:

@@ -82,6 +82,14 @@ def test_an_augmented_manifest_arrives_as_alternating_records_in_every_epoch(acc
     assert job["InputDataConfig"] == [config]
 
 
+def test_the_contract_reads_what_the_cloud_sends_epoch_by_epoch(account: Account) -> None:
+    config = manifest(account, put_lines(account, *EXAMPLES), "source", "label")
+    job = account.train(InputDataConfig=[config], HyperParameters={"records_of": "train"})
+    expected = [part for example in EXAMPLES for part in (example["source"], example["label"])]
+    found = account.reports(job)["algo-1"]["pipes"]
+    assert [found["0"], found["1"]] == [[str(part).encode().decode("latin-1") for part in expected]] * 2
+
+
 def test_the_attributes_come_in_the_order_of_their_names_and_a_reference_as_the_objects_bytes(account: Account) -> None:
     picture = account.put("pictures/1", bytes(range(256)) * 1000)
     key = put_lines(account, {"source-ref": picture, "class": 7})

@@ -74,25 +74,28 @@ def write_record(stream: BinaryIO, payload: bytes) -> None:
     Raises:
         ValueError: the payload needs a part of more than 2^29 - 1 bytes.
     """
-    for piece in pieces(payload):
-        stream.write(piece)
+    stream.write(framed(payload))
 
 
-def pieces(payload: bytes) -> Iterator[bytes]:
-    """What makes up one record, in the order in which it is written: headers, parts of the payload and padding.
+def framed(payload: bytes) -> bytes:
+    """One record: headers, the payload and its padding.
 
     Raises:
         ValueError: the payload needs a part of more than 2^29 - 1 bytes.
     """
+    if _MAGIC not in payload:
+        return _framed_part(_WHOLE, payload)
     parts = _parts(payload)
-    for number, part in enumerate(parts):
-        if len(part) > LARGEST:
-            raise ValueError(f"a record of {len(payload)} bytes cannot be written; RecordIO's parts have {LARGEST}.")
-        begins, ends = number == 0, number == len(parts) - 1
-        flag = (_WHOLE if ends else _FIRST) if begins else (_LAST if ends else _MIDDLE)
-        yield _HEADER.pack(MAGIC, flag << 29 | len(part))
-        yield part
-        yield bytes(-len(part) % 4)
+    if len(parts) == 1:
+        return _framed_part(_WHOLE, payload)
+    flags = [_FIRST, *[_MIDDLE] * (len(parts) - 2), _LAST]
+    return b"".join(map(_framed_part, flags, parts))
+
+
+def _framed_part(flag: int, part: bytes) -> bytes:
+    if len(part) > LARGEST:
+        raise ValueError(f"a part of {len(part)} bytes cannot be written; RecordIO's parts have at most {LARGEST}.")
+    return b"%b%b%b" % (_HEADER.pack(MAGIC, flag << 29 | len(part)), part, bytes(-len(part) % 4))
 
 
 def _parts(payload: bytes) -> list[bytes]:
