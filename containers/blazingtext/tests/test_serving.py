@@ -220,7 +220,7 @@ def test_a_server_without_its_model_ends_with_the_reason(tmp_path: Path, run_com
     process = run_command("serve", {"SAGEMAKER_BASE_DIR": str(tmp_path)})
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "the model holds none of model.bin, model.ftz, vectors.bin, vectors.ftz; one must be at the root of model.tar.gz." in output
+    assert "the model holds none of model.bin, model.ftz, vectors.bin, vectors.ftz; one must be at the root" in output
     assert "Traceback" not in output
 
 

@@ -54,7 +54,8 @@ class Client:
 
 @pytest.fixture
 def client() -> Client:
-    handlers = {JSON: instances_handler(lengths, configure), JSON_LINES: lines_handler(lengths, cheap=lambda _i, _c: True)}
+    lines = lines_handler(lengths, cheap=lambda _instances, _options: True)
+    handlers = {JSON: instances_handler(lengths, configure), JSON_LINES: lines}
     return Client(Application(handlers, ServingSettings(max_body_bytes=2**20)))
 
 

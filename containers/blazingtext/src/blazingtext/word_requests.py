@@ -73,7 +73,9 @@ class Answers:
         Raises:
             InstanceError: an instance that is none of these.
         """
-        if len(instances) > CHEAP_LOOKUPS and all(map(_is_word, instances)) and not any(counts):
+        if not any(counts) and _are_words(instances):
+            if len(instances) <= CHEAP_LOOKUPS:
+                return list(map(self._kept, instances))
             found = self._vectors.lookup(instances)
             return [{"vector": vector, "word": word} for word, vector in zip(instances, found, strict=True)]
         return [
@@ -127,11 +129,11 @@ def question(record: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
 
 def cheap(instances: Sequence[Any], counts: Sequence[int | None]) -> bool:
     """Whether the answers are vectors, and few."""
-    return len(instances) <= CHEAP_LOOKUPS and not any(counts) and all(map(_is_word, instances))
+    return len(instances) <= CHEAP_LOOKUPS and not any(counts) and _are_words(instances)
 
 
-def _is_word(instance: object) -> bool:
-    return isinstance(instance, str)
+def _are_words(instances: Sequence[Any]) -> bool:
+    return set(map(type, instances)) <= {str}  # decoded JSON: no subclasses
 
 
 def _read_question(number: int, instance: Any) -> tuple[str, Any]:
@@ -150,7 +152,7 @@ def _read_question(number: int, instance: Any) -> tuple[str, Any]:
     if name == "sentence" and isinstance(asked, str):
         return name, asked
     words = _KINDS.get(name)
-    if words and isinstance(asked, list) and len(asked) == words and all(map(_is_word, asked)):
+    if words and isinstance(asked, list) and len(asked) == words and _are_words(asked):
         return name, asked
     expected = {"analogy": "a list of three words", "similarity": "a list of two words", "sentence": "a string"}
     if name not in expected:
