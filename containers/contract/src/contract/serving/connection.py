@@ -11,7 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from contract.serving.application import AT_ONCE_BYTES, Answer
+from contract.serving.application import AT_ONCE_BYTES, Answer, refusal
 
 _HEADER_BYTES = 64 * 2**10
 _LAST_WORDS_S = 0.2  # an idle connection stays open so long when the server stops: a request may be on its way
@@ -109,6 +109,11 @@ class Connection(HttpToolsProtocol):
             super().shutdown()
         else:
             self.loop.call_later(_LAST_WORDS_S, self._close_if_idle)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours has the form of all errors
+        """Refuse what is no HTTP."""
+        self._stays = False
+        self._write(refusal(400, "the request is not valid HTTP/1.1."))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone; the clock that waits for its next request is stopped."""
