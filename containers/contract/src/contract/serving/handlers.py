@@ -159,8 +159,10 @@ def kind(value: object) -> str:
 
 def short(value: object) -> str:
     """A decoded value as an error shows it: its beginning, or what it is where it holds others."""
-    if isinstance(value, dict | list):
+    if value is None or isinstance(value, dict | list):
         return kind(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return repr(value[:100] if isinstance(value, str) else value)
 
 
