@@ -9,8 +9,11 @@ told to load. openapi.json describes all of it.
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from contract import logs
 from contract.errors import ClientError, is_users_mistake
@@ -67,6 +70,7 @@ def run_server(load: Callable[[Path], Handlers]) -> int:
         load: reads the model in a folder and gives its handlers; raises ClientError where it is not one of ours.
     """
     logs.set_up()
+    signal.signal(signal.SIGTERM, _leave)  # while the model is loaded: a container's first process has no default
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # its workers' comings and goings are told by us
     try:
         settings = ServingSettings.from_environ()
@@ -86,3 +90,7 @@ def run_server(load: Callable[[Path], Handlers]) -> int:
         logger.error("the model cannot be served: %s", error, exc_info=None if is_users_mistake(error) else error)
         return 1
     return Supervisor(application, settings, listener).run()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

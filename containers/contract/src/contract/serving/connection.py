@@ -92,6 +92,8 @@ class Connection(HttpToolsProtocol):
         if not self._quick:
             super().on_message_complete()
             return
+        if self.transport.is_closing():
+            return  # the client had said that no further request would come
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         answer = self._at_once(self.parser.get_method(), self.url, self._content_type.decode("latin-1"), body)
         if answer is not None:
