@@ -135,7 +135,7 @@ def test_more_neighbours_than_words_are_all_the_others(client: httpx.Client, tra
         ({"words": ["a"]}, 'the request has no "instances"; it must be {"instances": [...]}.'),
         (["a"], 'the request has no "instances"; it must be {"instances": [...]}.'),
         ({"instances": "a"}, '"instances" is a string; it must be a list.'),
-        ({"instances": ["a", 5]}, "instance 1 is 5; every instance must be a string, a word."),
+        ({"instances": ["a", 5]}, "instance 1 is 5; every instance must be a string, a word"),
         ({"instances": ["a"], "configuration": 7}, '"configuration" is a number; it must be an object.'),
         ({"instances": ["a"], "configuration": {"k": 2}}, "configuration 'k' is unknown; known is nearest."),
         (
@@ -222,7 +222,7 @@ def test_a_server_without_its_model_ends_with_the_reason(tmp_path: Path, run_com
     process = run_command("serve", {"SAGEMAKER_BASE_DIR": str(tmp_path)})
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "the model holds neither vectors.bin nor vectors.ftz; one must be at the root of model.tar.gz." in output
+    assert "the model holds none of model.bin, model.ftz, vectors.bin, vectors.ftz; one must be at the root" in output
     assert "Traceback" not in output
 
 
