@@ -45,14 +45,15 @@ class Vectors:
     def neighbors(self, word: str, count: int) -> list[dict[str, Any]]:
         return [{"word": f"{word}s", "similarity": 0.5}] * min(count, 3)
 
-    def analogies(self, a: str, b: str, c: str, count: int) -> list[dict[str, Any]]:
+    def analogies(self, words: Sequence[str], count: int) -> list[dict[str, Any]]:
+        a, b, c = words
         return [{"word": f"{a}-{b}+{c}", "similarity": 0.5}] * min(count, 20)
 
-    def similarity(self, a: str, b: str) -> float:
-        return 0.25 if a != b else 1.0
+    def similarity(self, word: str, other: str) -> float:
+        return 0.25 if word != other else 1.0
 
-    def sentence_vector(self, text: str) -> NDArray[np.float32]:
-        return np.array([len(text.split()), 0.5], dtype=np.float32)
+    def sentence_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([[len(text.split()), 0.5] for text in texts], dtype=np.float32)
 
 
 @pytest.fixture

@@ -59,5 +59,5 @@ def model_file(folder: Path, names: Sequence[str]) -> Path:
     """
     path = next((folder / name for name in names if (folder / name).exists()), None)
     if path is None:
-        raise ClientError(f"the model holds neither {' nor '.join(names)}; one must be at the root of model.tar.gz.")
+        raise ClientError(f"the model holds none of {', '.join(names)}; one must be at the root of model.tar.gz.")
     return path

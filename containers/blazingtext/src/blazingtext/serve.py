@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
-from blazingtext import fasttext_format, text_requests, word_requests
+from blazingtext import text_classifier, text_requests, word_requests, word_vectors
+from blazingtext._engine import FormatError
+from blazingtext.model import Model, model_file
+from blazingtext.text_classifier import TextClassifier
 from blazingtext.word_vectors import WordVectors
 from contract.errors import ClientError
 from contract.serving import Handlers, run_server
-
-CLASSIFIERS, VECTORS = ("model.bin", "model.ftz"), ("vectors.bin", "vectors.ftz")
-
-_ARCHITECTURE_AT, _SUPERVISED = 36, 3
 
 
 def serve() -> int:
@@ -23,27 +21,18 @@ def serve() -> int:
 def load(folder: Path) -> Handlers:
     """Map the model in a folder: its request handlers by content type.
 
+    A model.bin that holds word vectors, as fastText's users may have named it, is served as such.
+
     Raises:
         ClientError: there is none, or it is no model that can be served.
     """
-    path = next((folder / name for name in CLASSIFIERS + VECTORS if (folder / name).exists()), None)
-    if path is None:
-        raise ClientError(
-            f"the model holds none of {', '.join(CLASSIFIERS + VECTORS)}; one must be at the root of model.tar.gz."
-        )
-    if path.name in VECTORS:
-        return word_requests.handlers(WordVectors.read(folder))  # type: ignore[arg-type, unused-ignore]
-    if _is_classifier(path):
-        from blazingtext.text_classifier import TextClassifier  # type: ignore[import-not-found, unused-ignore]
-
-        return text_requests.handlers(TextClassifier.read(folder))
+    path = model_file(folder, text_classifier.MODEL_FILES + word_vectors.MODEL_FILES)
     try:
-        return word_requests.handlers(WordVectors.of(fasttext_format.read(path)))  # type: ignore[arg-type, unused-ignore]
-    except fasttext_format.FormatError as error:
+        if path.name in word_vectors.MODEL_FILES:
+            return word_requests.handlers(WordVectors(Model.of_word_vectors(path)))
+        model = Model(path)
+    except FormatError as error:
         raise ClientError(str(error)) from None
-
-
-def _is_classifier(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(_ARCHITECTURE_AT + 4)
-    return len(head) == _ARCHITECTURE_AT + 4 and struct.unpack_from("<i", head, _ARCHITECTURE_AT)[0] == _SUPERVISED
+    if model.supervised:
+        return text_requests.handlers(TextClassifier(model))
+    return word_requests.handlers(WordVectors(model))

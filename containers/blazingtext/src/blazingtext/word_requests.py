@@ -40,14 +40,14 @@ class Vectors(Protocol):
     def neighbors(self, word: str, count: int) -> Sequence[Mapping[str, Any]]:
         """The nearest words of a word, each with its similarity."""
 
-    def analogies(self, a: str, b: str, c: str, count: int) -> Sequence[Mapping[str, Any]]:
+    def analogies(self, words: Sequence[str], count: int) -> Sequence[Mapping[str, Any]]:
         """The words nearest to a - b + c, each with its similarity."""
 
-    def similarity(self, a: str, b: str) -> float:
-        """The cosine of two words' vectors."""
+    def similarity(self, word: str, other: str) -> float | None:
+        """The cosine of two words' vectors; None when nothing is known of one of them."""
 
-    def sentence_vector(self, text: str) -> NDArray[np.float32]:
-        """The vector of a text."""
+    def sentence_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of texts, shape (len(texts), dim)."""
 
 
 def handlers(vectors: Vectors) -> dict[str, Handler]:
@@ -90,11 +90,10 @@ class Answers:
             return {"word": instance, "neighbors": self._vectors.neighbors(instance, count)}
         name, asked = _read_question(number, instance)
         if name == "analogy":
-            a, b, c = asked
-            return {"analogy": asked, "neighbors": self._vectors.analogies(a, b, c, count or _ANALOGY_COUNT)}
+            return {"analogy": asked, "neighbors": self._vectors.analogies(asked, count or _ANALOGY_COUNT)}
         if name == "similarity":
             return {"similarity": self._vectors.similarity(*asked), "words": asked}
-        return {"vector": self._vectors.sentence_vector(asked), "sentence": asked}
+        return {"vector": self._vectors.sentence_vectors([asked])[0], "sentence": asked}
 
     def _vector(self, word: str) -> Any:
         return encoded({"vector": self._vectors.lookup([word])[0], "word": word})
