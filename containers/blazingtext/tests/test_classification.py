@@ -109,7 +109,7 @@ def test_early_stopping_keeps_the_best_epoch(jobs: Jobs) -> None:
         ({"class_weights": "even"}, {}, "class_weights='even' is not valid; it must be balanced, or a JSON object"),
         ({"class_weights": '{"ugly": 2}'}, {}, "class_weights names 'ugly', but channel 'train' has no label of that"),
         ({"class_weights": '{"bad": -1}'}, {}, "class_weights gives 'bad' -1; a weight must be a number from 0."),
-        ({"learning_rate": "1e30"}, {}, "learning_rate=1e+30 is too high for this text"),
+        ({"learning_rate": "1e30"}, {}, "learning_rate=1e+30 is too high for this corpus"),
         ({}, {"validation": {"v": b"__label__ugly a\n"}}, "channel 'validation' holds no line with a label that channel"),
         ({}, {"test": {"t": b"no label\n"}}, "channel 'test' holds no line with a label."),
     ],
@@ -130,6 +130,32 @@ def test_text_without_labels_is_named(jobs: Jobs) -> None:
     assert host.failure == (
         "ClientError: channel 'train' holds no label (2 tokens read); a label is a token that begins with __label__."
     )
+
+
+def test_the_quantised_model_keeps_the_most_important_rows_and_trains_again_with_them(jobs: Jobs) -> None:
+    chosen = {**SUPERVISED, "quantize": "True", "quantize_cutoff": "14", "quantize_retrain": "True"}
+    host = jobs.train(examples(200, 1), chosen)
+    assert host.process.returncode == 0, host.output
+    assert "Training again with the 14 rows that model.ftz keeps." in host.output
+    small, whole = (fasttext.load_model(str(host.model / f"model.{end}")) for end in ("ftz", "bin"))
+    assert "</s>" in small.get_words()
+    assert len(small.get_words()) < 14 < len(whole.get_words()) + 20
+    test = host.base / "test.txt"
+    test.write_bytes(examples(100, 5))
+    assert small.test(str(test))[1] > 0.95
+
+
+def test_training_starts_from_pretrained_vectors(jobs: Jobs) -> None:
+    """A word that training never meets keeps its vector, and a word of the text starts from its own."""
+    vectors = b"3 12\nnice " + b"0.5 " * 12 + b"\nunheard " + b"0.25 " * 12 + b"\nfine " + b"-0.5 " * 12 + b"\n"
+    chosen = {**SUPERVISED, "min_count": "1000000", "learning_rate": "1e-6", "word_ngrams": "1"}
+    host = jobs.train(examples(50, 1), chosen, {"pretrained_vectors": {"a.vec": vectors}})
+    assert host.process.returncode == 0, host.output
+    assert "2 of the corpus's 2 words start from a.vec; its 1 other words stay as they are." in host.output
+    model = fasttext.load_model(str(host.model / "model.bin"))
+    assert sorted(model.get_words()) == ["fine", "nice", "unheard"]
+    assert model.get_word_vector("unheard") == pytest.approx([0.25] * 12)
+    assert model.get_word_vector("nice") == pytest.approx([0.5] * 12, abs=1e-3)
 
 
 def test_balanced_weights_help_the_rare_label(jobs: Jobs) -> None:

@@ -496,7 +496,7 @@ class ClassDictionary:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Of the words and then of the labels."""
+        """Of the words and then of the labels; 0 for kept words that do not occur."""
 
 class Examples:
     """Labelled lines as rows of the input matrix: those of their words, then those of their words' n-grams.
@@ -512,6 +512,13 @@ class Examples:
     ) -> None: ...
     def encode(self, corpus: Corpus, dictionary: ClassDictionary, threads: int) -> Examples:
         """The examples of another corpus, as a model that is trained on these sees them."""
+
+    def only(self, rows: list[int]) -> Examples:
+        """The same examples for a model that has only these rows of the input matrix, ascending.
+
+        Raises:
+            ValueError: there is no such row.
+        """
 
     def __len__(self) -> int: ...
     @property

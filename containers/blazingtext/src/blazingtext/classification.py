@@ -12,14 +12,17 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from blazingtext import fasttext_format
-from blazingtext._engine import ClassDictionary, ClassTrainer, Corpus, Examples
+from blazingtext._engine import ClassDictionary, ClassTrainer, Corpus, CorpusPart, Examples
 from blazingtext.augmented_manifest import write_lines
 from blazingtext.classification_report import write_report
+from blazingtext.divergence import divergence_named
 from blazingtext.machine import cpu_sockets, identify_gpus
 from blazingtext.packed import unpack
+from blazingtext.pretrained import PretrainedVectors
 from blazingtext.progress import Progress
 from blazingtext.quantised import QuantisedMatrix
 from blazingtext.text_classifier import TextClassifier
@@ -51,6 +54,8 @@ class Classification(BaseModel):
     min_epochs: int
     patience: int
     quantize: bool
+    quantize_cutoff: int
+    quantize_retrain: bool
     quantized_block: int
     seed: int
     threads: int
@@ -69,19 +74,26 @@ def train(environment: TrainingEnvironment) -> None:
     if settings.early_stopping and "validation" not in environment.channels:
         raise ClientError("early_stopping=True needs channel 'validation'; give it, or set early_stopping to False.")
     threads = settings.threads or environment.cpus
-    with text_of(environment.channel("train"), threads) as corpus:
+    pretrained = PretrainedVectors.of(environment, model_settings(settings), threads)
+    words = pretrained.words if pretrained else []
+    with text_of(environment.channel("train"), threads, words) as corpus:
         print(f"Read {corpus.tokens_read // 10**6}M words")
-        dictionary = ClassDictionary(corpus, settings.min_count, LABEL_PREFIX)
+        dictionary = ClassDictionary(corpus, settings.min_count, LABEL_PREFIX, words)
         examples = encoded(environment, corpus, dictionary, settings, threads)
     validation = None
     if "validation" in environment.channels:
         validation = of_channel(environment.channel("validation"), examples, dictionary, threads)
     trainer = make_trainer(examples, dictionary, settings, threads)
+    if pretrained:
+        start = WordRows(trainer, dictionary)
+        pretrained.start(start, start)
     fit(trainer, examples, validation, dictionary.tokens, environment, settings, threads)
     tell_accuracy("train", trainer, examples, threads)
     if validation:
         tell_accuracy("validation", trainer, validation, threads)
-    write_model(trainer, examples, dictionary, environment.paths.model, settings, threads)
+    write_model(trainer, examples, dictionary, environment.paths.model, settings)
+    if settings.quantize and not environment.stopping.is_set():
+        write_quantised(trainer, examples, dictionary, environment, settings, threads)
     if "test" in environment.channels and not environment.stopping.is_set():
         score(environment, threads)
 
@@ -115,15 +127,15 @@ def files_of(channel: InputChannel, threads: int) -> Iterator[list[Path]]:
 
 
 @contextmanager
-def text_of(channel: InputChannel, threads: int) -> Iterator[Corpus]:
-    """All words of a channel, while the block runs.
+def text_of(channel: InputChannel, threads: int, words: list[str] | None = None) -> Iterator[Corpus]:
+    """All words of a channel, and further ones, while the block runs.
 
     Raises:
         ClientError: as `files_of`, and bytes that are not UTF-8.
     """
     with files_of(channel, threads) as paths:
         try:
-            corpus = Corpus([str(path) for path in paths], 0, threads)
+            corpus = CorpusPart([str(path) for path in paths], threads, 0, 1).encode(0, threads, [], words or [])
         except ValueError as error:
             found = str(error)
             for path in paths:
@@ -203,6 +215,21 @@ def make_trainer(
         ) from None
 
 
+class WordRows:
+    """What of a classifier starts from vectors: the rows of its words."""
+
+    def __init__(self, trainer: ClassTrainer, dictionary: ClassDictionary) -> None:
+        self.words = dictionary.words
+        self.counts = dictionary.counts[: len(self.words)]
+        self.input = trainer.input[: len(self.words)]
+        self.output = np.empty((0, self.input.shape[1]), dtype=np.float32)
+        self.bucket_ids = np.empty(0, dtype=np.uint32)
+
+    def word_vectors(self) -> NDArray[np.float32]:
+        """A copy of the rows."""
+        return self.input.copy()
+
+
 def class_weights(given: str, dictionary: ClassDictionary) -> list[float]:
     """A weight for each label of the dictionary; none when all count alike.
 
@@ -259,13 +286,8 @@ def fit(
     step = max(1, len(examples) // 20)
     stopped = False
     while not stopped and trainer.epochs_done < settings.epochs:
-        try:
+        with divergence_named(settings.learning_rate):
             epoch_ended = trainer.train(step)
-        except FloatingPointError:
-            raise ClientError(
-                f"learning_rate={settings.learning_rate:g} is too high for this text: the vectors grew beyond all"
-                " bounds; lower it."
-            ) from None
         words = round(trainer.progress * tokens * settings.epochs)
         stopped = environment.stopping.is_set()
         if epoch_ended:
@@ -278,6 +300,8 @@ def fit(
         logger.warning("The job was asked to stop; keeping what was trained so far.")
     if patience:
         patience.restore(trainer)
+    with divergence_named(settings.learning_rate):
+        trainer.check_finite()
     progress.summarise()
 
 
@@ -335,43 +359,69 @@ def model_settings(settings: Classification) -> fasttext_format.Settings:
 
 
 def write_model(
-    trainer: ClassTrainer,
-    examples: Examples,
-    dictionary: ClassDictionary,
-    folder: Path,
-    settings: Classification,
-    threads: int,
+    trainer: ClassTrainer, examples: Examples, dictionary: ClassDictionary, folder: Path, settings: Classification
 ) -> None:
-    """Write model.bin, and model.ftz where it is asked for.
-
-    Raises:
-        ClientError: the vectors grew beyond all bounds.
-    """
-    trainer.check_finite()
+    """Write model.bin."""
     fasttext_format.write(
         folder / "model.bin",
         model_settings(settings),
         words=dictionary.words,
         labels=dictionary.labels,
-        counts=dictionary.counts,
+        counts=np.maximum(dictionary.counts, 1),
         tokens=dictionary.tokens,
         input=trainer.input,
         bucket_ids=examples.bucket_ids,
         output=trainer.output,
     )
-    if settings.quantize:
-        block = min(settings.quantized_block, settings.vector_dim)
-        fasttext_format.write_quantised(
-            folder / "model.ftz",
-            model_settings(settings),
-            words=dictionary.words,
-            labels=dictionary.labels,
-            counts=dictionary.counts,
-            tokens=dictionary.tokens,
-            input=QuantisedMatrix.of(trainer.input, block, seed=settings.seed, threads=threads),
-            bucket_ids=examples.bucket_ids,
-            output=trainer.output,
-        )
+
+
+def write_quantised(
+    trainer: ClassTrainer,
+    examples: Examples,
+    dictionary: ClassDictionary,
+    environment: TrainingEnvironment,
+    settings: Classification,
+    threads: int,
+) -> None:
+    """Write model.ftz: with `quantize_cutoff`, of that many rows alone, trained again where that is asked for."""
+    words, rows = dictionary.words, np.arange(len(trainer.input))
+    if 0 < settings.quantize_cutoff < len(rows):
+        rows = most_important(trainer.input, settings.quantize_cutoff, words)
+        examples = examples.only(rows.tolist())
+        smaller = make_trainer(examples, dictionary, settings, threads)
+        smaller.input[:] = trainer.input[rows]
+        smaller.output[:] = trainer.output
+        trainer = smaller
+        if settings.quantize_retrain:
+            logger.info("Training again with the %d rows that model.ftz keeps.", len(rows))
+            fit(trainer, examples, None, dictionary.tokens, environment, settings, threads)
+    kept = rows[rows < len(words)]
+    labels = dictionary.counts[len(words) :]
+    block = min(settings.quantized_block, settings.vector_dim)
+    fasttext_format.write_quantised(
+        environment.paths.model / "model.ftz",
+        model_settings(settings),
+        words=[words[row] for row in kept],
+        labels=dictionary.labels,
+        counts=np.concatenate([np.maximum(dictionary.counts[kept], 1), labels]),
+        tokens=dictionary.tokens,
+        input=QuantisedMatrix.of(trainer.input, block, seed=settings.seed, threads=threads),
+        bucket_ids=examples.bucket_ids,
+        output=trainer.output,
+    )
+
+
+def most_important(matrix: NDArray[np.float32], count: int, words: list[str]) -> NDArray[np.int64]:
+    """The rows that fastText's quantisation keeps, ascending: the longest, and always that of the line's end.
+
+    Args:
+        matrix: shape (rows, dim); the first rows are those of `words`.
+        count: of rows to keep.
+    """
+    lengths = np.linalg.norm(matrix, axis=1)
+    if "</s>" in words:
+        lengths[words.index("</s>")] = np.inf
+    return np.sort(np.argpartition(-lengths, count - 1)[:count])
 
 
 def score(environment: TrainingEnvironment, threads: int) -> None:

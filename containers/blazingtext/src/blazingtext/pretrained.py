@@ -37,6 +37,28 @@ _BLOCK_ROWS = 65536
 Rows = NDArray[np.int64]
 
 
+class Startable(Protocol):
+    """A trainer before its first step. `input` has a row for each word and then one for each of `bucket_ids`."""
+
+    @property
+    def input(self) -> NDArray[np.float32]: ...
+    @property
+    def output(self) -> NDArray[np.float32]: ...
+    @property
+    def bucket_ids(self) -> NDArray[np.uint32]: ...
+    def word_vectors(self) -> NDArray[np.float32]:
+        """The vectors that a user gets, shape (words, dim), a copy."""
+
+
+class Vocabulary(Protocol):
+    """The trainer's words, and how often they occur in what is to be trained on."""
+
+    @property
+    def words(self) -> list[str]: ...
+    @property
+    def counts(self) -> NDArray[np.int64]: ...
+
+
 class _Vectors(Protocol):
     """Vectors of words from a file of whatever format."""
 
@@ -46,7 +68,7 @@ class _Vectors(Protocol):
     def check(self, settings: fasttext_format.Settings) -> str | None:
         """Why a job with these settings cannot go on from here; None when it can."""
 
-    def start(self, trainer: Trainer, corpus: Corpus, settings: fasttext_format.Settings, rows: Rows) -> None:
+    def start(self, trainer: Startable, corpus: Vocabulary, settings: fasttext_format.Settings, rows: Rows) -> None:
         """Make word i's vector that of row rows[i] of the trainer's, where rows[i] >= 0."""
 
 
@@ -90,7 +112,7 @@ class PretrainedVectors:
         """The words that have vectors, in the order of the file."""
         return self._vectors.words
 
-    def start(self, trainer: Trainer, corpus: Corpus) -> None:
+    def start(self, trainer: Startable, corpus: Vocabulary) -> None:
         """Let the trainer's words begin with these vectors, those that the file does not have at random as ever.
 
         Args:
@@ -140,7 +162,7 @@ class _WordVectorFile:
     def check(self, settings: fasttext_format.Settings) -> str | None:  # noqa: ARG002
         return None
 
-    def start(self, trainer: Trainer, corpus: Corpus, settings: fasttext_format.Settings, rows: Rows) -> None:
+    def start(self, trainer: Startable, corpus: Vocabulary, settings: fasttext_format.Settings, rows: Rows) -> None:
         if not settings.max_char:
             self._file.copy(trainer.input, rows)
             return
@@ -170,7 +192,7 @@ class _FastTextModel:
             f" set {'it' if len(differing) == 1 else 'them'} alike, or subwords to False."
         )
 
-    def start(self, trainer: Trainer, corpus: Corpus, settings: fasttext_format.Settings, rows: Rows) -> None:
+    def start(self, trainer: Startable, corpus: Vocabulary, settings: fasttext_format.Settings, rows: Rows) -> None:
         model, same = self._model, bool(self._model.settings.max_char) == bool(settings.max_char)
         if same:
             _copy(model.input, np.arange(len(rows)), trainer.input, rows)
@@ -184,7 +206,7 @@ class _FastTextModel:
         else:
             for block in _blocks(np.flatnonzero(rows >= 0)):
                 trainer.input[rows[block]] = model.vectors([self.words[index] for index in block])
-        if model.settings.loss == "ns":
+        if model.settings.loss == "ns" and settings.architecture != "supervised":
             _copy(model.output, np.arange(len(rows)), trainer.output, rows)
 
 
@@ -256,7 +278,7 @@ def _copy(source: StoredMatrix, taken: Rows, target: NDArray[np.float32], rows: 
 
 
 def _set_composed(
-    trainer: Trainer, corpus: Corpus, settings: fasttext_format.Settings, wanted: NDArray[np.float32]
+    trainer: Startable, corpus: Vocabulary, settings: fasttext_format.Settings, wanted: NDArray[np.float32]
 ) -> None:
     """Change the words' own rows so that the means over them and their n-grams' are `wanted`, shape (V, dim)."""
     shape = (settings.min_char, settings.max_char, settings.buckets)

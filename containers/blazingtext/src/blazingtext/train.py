@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -20,6 +19,7 @@ from blazingtext.collisions import most_threads
 from blazingtext.cuda_device import Device, find_device
 from blazingtext.curvature import Updates
 from blazingtext.distributed import Synchronisation
+from blazingtext.divergence import divergence_named
 from blazingtext.evaluation import evaluate, rows_of_pairs
 from blazingtext.gpu import AnyTrainer
 from blazingtext.machine import cpu_sockets, identify_gpus
@@ -264,7 +264,7 @@ def fit(
     pace = Pace(trainer)
     unfinished, stopping = True, False
     while not stopping:
-        with divergence_named(settings):
+        with divergence_named(settings.learning_rate):
             trained = trainer.train(synchronisation.interval) if synchronisation else pace.train()
         report = np.array(
             [
@@ -281,36 +281,20 @@ def fit(
         stopping = not unfinished or report[3, 0] > 0
         saving = checkpoints.active and words > words_before and (stopping or report[4, 0] > 0)
         if saving:
-            with divergence_named(settings):
+            with divergence_named(settings.learning_rate):
                 checkpoints.pause()
         if synchronisation:
             synchronisation.synchronise(report[1, 0] / hosts.size, everything=stopping or saving)
         if saving:
             checkpoints.save()
         progress.tell(words, trainer.alpha, finished=not unfinished)
-    with divergence_named(settings):
+    with divergence_named(settings.learning_rate):
         trainer.check_finite()
     if unfinished:
         logger.warning("The job was asked to stop; keeping what was trained so far.")
     else:
         progress.summarise()
     return words > 0
-
-
-@contextmanager
-def divergence_named(settings: Word2Vec) -> Iterator[None]:
-    """Name the hyperparameter by which the engine's vectors grew beyond all bounds.
-
-    Raises:
-        ClientError: they did.
-    """
-    try:
-        yield
-    except FloatingPointError:
-        raise ClientError(
-            f"learning_rate={settings.learning_rate:g} is too high for this corpus: the vectors grew beyond all"
-            " bounds; lower it."
-        ) from None
 
 
 def updates(corpus: Corpus, settings: Word2Vec) -> Updates:

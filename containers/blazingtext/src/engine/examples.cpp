@@ -123,7 +123,7 @@ ClassDictionary::ClassDictionary(const Corpus& corpus, std::int64_t min_count, s
             add(kEndOfLine, lines);
             ended = true;
         }
-        add(text, std::max<std::int64_t>(count, 1));
+        add(text, count);
     }
     if (!ended) add(kEndOfLine, lines);
     words_ = texts_.size();
@@ -180,6 +180,38 @@ Examples::Examples(const Corpus& corpus, const ClassDictionary& dictionary, cons
     : settings_(trained.settings_), words_(trained.words_), buckets_(trained.buckets_) {
     encode(corpus, dictionary, threads, false);
     number_rows(threads);
+}
+
+Examples::Examples(const Examples& all, const std::vector<std::uint32_t>& kept)
+    : settings_(all.settings_),
+      words_(static_cast<std::size_t>(
+          std::lower_bound(kept.begin(), kept.end(), static_cast<std::uint32_t>(all.words_)) - kept.begin())),
+      buckets_(all.settings_.buckets) {
+    const std::vector<std::uint32_t> used = all.buckets_.buckets();
+    std::vector<std::uint32_t> row_of(all.matrix_rows(), ClassDictionary::kNone);
+    for (std::size_t row = 0; row < kept.size(); ++row) {
+        if (kept[row] + 1 >= row_of.size()) throw std::invalid_argument("there is no row of that number.");
+        row_of[kept[row]] = static_cast<std::uint32_t>(row);
+        if (row >= words_) buckets_.mark(used[kept[row] - all.words_]);
+    }
+    buckets_.number();
+    const auto zeros = static_cast<std::uint32_t>(matrix_rows() - 1);
+    for (const Shard& from : all.shards_) {
+        Shard& to = shards_.emplace_back();
+        to.row_begins.push_back(0);
+        to.label_begins.push_back(0);
+        for (std::size_t i = 0; i < from.size(); ++i) {
+            for (std::uint64_t r = from.row_begins[i]; r < from.row_begins[i + 1]; ++r) {
+                if (row_of[from.rows[r]] != ClassDictionary::kNone) to.rows.push_back(row_of[from.rows[r]]);
+            }
+            if (to.rows.size() == to.row_begins.back()) continue;
+            to.labels.insert(to.labels.end(), from.labels.begin() + static_cast<std::ptrdiff_t>(from.label_begins[i]),
+                             from.labels.begin() + static_cast<std::ptrdiff_t>(from.label_begins[i + 1]));
+            to.row_begins.push_back(to.rows.size());
+            to.label_begins.push_back(to.labels.size());
+        }
+        to.rows.resize(to.rows.size() + kAhead, zeros);
+    }
 }
 
 void Examples::encode(const Corpus& corpus, const ClassDictionary& dictionary, int threads, bool marking) {

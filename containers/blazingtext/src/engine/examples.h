@@ -89,6 +89,9 @@ public:
     // Of another text, by what the first one knows.
     Examples(const Corpus& corpus, const ClassDictionary& dictionary, const Examples& trained, int threads);
 
+    // The same, as a model sees them that has only these rows of the input matrix, ascending; those of words count on.
+    Examples(const Examples& all, const std::vector<std::uint32_t>& kept);
+
     // What one thread encoded, a stretch of the text. Rows and labels of example i end where those of i + 1 begin.
     struct Shard {
         std::vector<std::uint32_t> rows;  // padded, so that reading a little ahead is safe

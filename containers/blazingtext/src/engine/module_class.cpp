@@ -65,6 +65,12 @@ void bind_classes(nb::module_& module) {
                  return std::make_unique<Examples>(corpus, dictionary, self, threads);
              },
              "corpus"_a, "dictionary"_a, "threads"_a, nb::call_guard<nb::gil_scoped_release>())
+        .def("only",
+             [](const Examples& self, const std::vector<std::uint32_t>& rows) {
+                 const nb::gil_scoped_release released;
+                 return std::make_unique<Examples>(self, rows);
+             },
+             "rows"_a)
         .def("__len__", &Examples::size)
         .def_prop_ro("rows", &Examples::rows)
         .def_prop_ro("bucket_ids", [](const Examples& self) {
