@@ -80,6 +80,7 @@ def train(environment: TrainingEnvironment) -> None:
         print(f"Read {corpus.tokens_read // 10**6}M words")
         dictionary = ClassDictionary(corpus, settings.min_count, LABEL_PREFIX, words)
         examples = encoded(environment, corpus, dictionary, settings, threads)
+    del corpus  # as large as the examples, and of no more use
     validation = None
     if "validation" in environment.channels:
         validation = of_channel(environment.channel("validation"), examples, dictionary, threads)
