@@ -1,8 +1,8 @@
 """Trains fastText's classifier, or scores a model of either's: what benchmarks/supervised.py runs in a process.
 
-`python -m benchmarks.labelled train TEXT FOLDER SETTINGS` leaves model.bin in the folder and prints one line of JSON: seconds to
-train, by fastText's own report of words a second and thread. `... score MODEL TEXT` prints precision at 1 and recall at 5, both
-counted by the fastText package.
+`python -m benchmarks.labelled train TEXT FOLDER SETTINGS` leaves model.bin in the folder and prints one line of JSON:
+words a second, by fastText's own report. `... score MODEL TEXT` prints precision at 1 and recall at 5, both counted by
+the fastText package.
 """
 
 from __future__ import annotations

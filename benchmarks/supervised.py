@@ -93,8 +93,8 @@ def benchmark(arguments: argparse.Namespace) -> None:
                         run = _measure(program, data, texts[data.name], dim, seed, arguments.threads, Path(scratch))
                         runs.append(run)
                         print(
-                            f"seed {seed}: {data.name}, {program}, dim {dim}: {run.words_per_second / 1e6:.2f} M words/s,"
-                            f" {run.peak_bytes / 1e6:.0f} MB, P@1 {run.precision_at_1:.4f}, R@5 {run.recall_at_5:.4f}",
+                            f"seed {seed}: {data.name}, {program}, dim {dim}: {run.words_per_second / 1e6:.2f} M"
+                            f" words/s, {run.peak_bytes / 1e6:.0f} MB, P@1 {run.precision_at_1:.4f}, R@5 {run.recall_at_5:.4f}",
                             flush=True,
                         )
     content = {"machine": described, "threads": arguments.threads, "runs": [asdict(run) for run in runs]}
@@ -110,15 +110,17 @@ def bars(runs: list[Run]) -> list[str]:
     for data in (SST2, COOKING):
         for dim in (10, 100):
             ours, theirs = (_of(runs, program, data, dim) for program in ("ours", "fasttext"))
-            speedup = statistics.median(a.words_per_second / b.words_per_second for a, b in zip(ours, theirs, strict=True))
+            speedup = statistics.median(
+                a.words_per_second / b.words_per_second for a, b in zip(ours, theirs, strict=True)
+            )
             memory = statistics.median(a.peak_bytes / b.peak_bytes for a, b in zip(ours, theirs, strict=True))
             precision, recall = (
                 statistics.fmean(getattr(a, name) - getattr(b, name) for a, b in zip(ours, theirs, strict=True))
                 for name in ("precision_at_1", "recall_at_5")
             )
             lines.append(
-                f"{data.name}, dim {dim}: {speedup:.1f} x fastText's words/s (bar {_SPEEDUP[dim]}), {memory:.2f} of its memory,"
-                f" P@1 {precision:+.4f}, R@5 {recall:+.4f} (bar -0.005)"
+                f"{data.name}, dim {dim}: {speedup:.1f} x fastText's words/s (bar {_SPEEDUP[dim]}), {memory:.2f} of its"
+                f" memory, P@1 {precision:+.4f}, R@5 {recall:+.4f} (bar -0.005)"
             )
     return lines
 

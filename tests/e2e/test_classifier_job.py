@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.conftest import Deployment
 
 ENDPOINT = "mood"
-_WORDS = {"good": "fine nice lovely bright warm".split(), "bad": "dull cold grim bleak awful".split()}
+_WORDS = {"good": ["fine", "nice", "lovely", "bright", "warm"], "bad": ["dull", "cold", "grim", "bleak", "awful"]}
 SUPERVISED = {"mode": "supervised", "epochs": "8", "learning_rate": "0.5", "vector_dim": "10", "buckets": "20000"}
 
 
@@ -68,7 +68,9 @@ def test_the_endpoint_answers_labels_and_probabilities(deployed: Deployment, out
     assert bad["label"] == ["__label__bad", "__label__good"]
     assert good["prob"][0] > 0.9
     lines = runtime.invoke_endpoint(
-        EndpointName=ENDPOINT, ContentType="application/jsonlines", Body=b'{"source": "a nice film"}\n{"source": "grim"}'
+        EndpointName=ENDPOINT,
+        ContentType="application/jsonlines",
+        Body=b'{"source": "a nice film"}\n{"source": "grim"}',
     )
     found = [json.loads(line) for line in lines["Body"].read().splitlines()]
     assert [line["label"] for line in found] == [["__label__good"], ["__label__bad"]]

@@ -16,11 +16,11 @@ from blazingtext import fasttext_format
 from blazingtext._engine import ClassDictionary, ClassTrainer, Corpus, Examples, usable_instructions
 
 _TOPICS = {
-    "animals": "cat dog horse fur tail paw barn".split(),
-    "stars": "moon orbit comet galaxy light planet sky".split(),
-    "food": "bread salt butter oven soup pan spice".split(),
+    "animals": ["cat", "dog", "horse", "fur", "tail", "paw", "barn"],
+    "stars": ["moon", "orbit", "comet", "galaxy", "light", "planet", "sky"],
+    "food": ["bread", "salt", "butter", "oven", "soup", "pan", "spice"],
 }
-_FILLERS = "the a of and in it was".split()
+_FILLERS = ["the", "a", "of", "and", "in", "it", "was"]
 
 
 def lines(count: int, seed: int = 1) -> list[str]:
@@ -52,11 +52,14 @@ class Read:
         return ClassTrainer(self.examples, self.dictionary, **chosen)  # type: ignore[arg-type]
 
 
-def trained(read: Read, **more: object) -> ClassTrainer:
-    trainer = read.trainer(**more)
+def to_the_end(trainer: ClassTrainer) -> ClassTrainer:
     while trainer.progress < 1:
         trainer.train(1000)
     return trainer
+
+
+def trained(read: Read, **more: object) -> ClassTrainer:
+    return to_the_end(read.trainer(**more))
 
 
 def save(path: Path, read: Read, trainer: ClassTrainer, word_ngrams: int, loss: str) -> str:
@@ -224,8 +227,7 @@ def test_the_kept_weights_come_back(text: Path) -> None:
 def test_vectors_that_grow_beyond_all_bounds_are_told(text: Path) -> None:
     trainer = Read(text).trainer(learning_rate=1e30)
     with pytest.raises(FloatingPointError, match="lower learning_rate"):
-        while trainer.progress < 1:
-            trainer.train(10**6)
+        to_the_end(trainer)
 
 
 def test_lines_without_a_label_or_a_word_are_no_examples(tmp_path: Path) -> None:

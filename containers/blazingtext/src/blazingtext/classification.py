@@ -70,7 +70,7 @@ def train(environment: TrainingEnvironment) -> None:
         ClientError: a channel or a hyperparameter that cannot be trained with.
     """
     settings = Classification.model_validate(environment.hyperparameters)
-    announce(environment)
+    announce()
     if settings.early_stopping and "validation" not in environment.channels:
         raise ClientError("early_stopping=True needs channel 'validation'; give it, or set early_stopping to False.")
     threads = settings.threads or environment.cpus
@@ -99,7 +99,7 @@ def train(environment: TrainingEnvironment) -> None:
         score(environment, threads)
 
 
-def announce(environment: TrainingEnvironment) -> None:
+def announce() -> None:
     """Say what is about to run."""
     print("Arguments: train")
     gpus, seconds = identify_gpus()
@@ -162,15 +162,16 @@ def encoded(
     print(f"Number of labels:  {len(dictionary.labels)}")
     if not dictionary.labels:
         raise ClientError(
-            f"channel {channel.name!r} holds no label ({corpus.tokens_read} tokens read); a label is a token that begins"
-            f" with {LABEL_PREFIX}."
+            f"channel {channel.name!r} holds no label ({corpus.tokens_read} tokens read); a label is a token that"
+            f" begins with {LABEL_PREFIX}."
         )
     buckets = settings.buckets if settings.word_ngrams > 1 else 0
     examples = Examples(corpus, dictionary, word_ngrams=settings.word_ngrams, buckets=buckets, threads=threads)
     if not len(examples):
         raise ClientError(
             f"channel {channel.name!r} holds no line with a label and a word that occurs at least"
-            f" min_count={settings.min_count} times ({corpus.tokens_read} tokens read); lower min_count or check the text."
+            f" min_count={settings.min_count} times ({corpus.tokens_read} tokens read); lower min_count or check the"
+            " text."
         )
     return examples
 
@@ -211,8 +212,8 @@ def make_trainer(
         )
     except MemoryError:
         raise ClientError(
-            f"the vectors of {len(dictionary.words)} words and their n-grams with vector_dim={settings.vector_dim} do not"
-            " fit into memory; lower vector_dim or buckets, or raise min_count, or choose a larger instance."
+            f"the vectors of {len(dictionary.words)} words and their n-grams with vector_dim={settings.vector_dim} do"
+            " not fit into memory; lower vector_dim or buckets, or raise min_count, or choose a larger instance."
         ) from None
 
 
@@ -252,7 +253,7 @@ def class_weights(given: str, dictionary: ClassDictionary) -> list[float]:
         weights = None
     if not isinstance(weights, dict):
         raise ClientError(
-            f'hyperparameter class_weights={given!r:.100} is not valid; it must be {BALANCED}, or a JSON object such as'
+            f"hyperparameter class_weights={given!r:.100} is not valid; it must be {BALANCED}, or a JSON object such as"
             ' {"__label__rare": 4}.'
         )
     found = dict.fromkeys(labels, 1.0)
@@ -335,7 +336,9 @@ class Patience:
             trainer.restore_weights()
 
 
-def tell_accuracy(name: Literal["train", "validation"], trainer: ClassTrainer, examples: Examples, threads: int) -> None:
+def tell_accuracy(
+    name: Literal["train", "validation"], trainer: ClassTrainer, examples: Examples, threads: int
+) -> None:
     """Print the metric line of a channel."""
     print(f"\n#{name}_accuracy: {trainer.correct(examples, threads) / len(examples):.4f}")
     print(f"Number of {name} examples: {len(examples)}")

@@ -19,5 +19,6 @@ def divergence_named(learning_rate: float) -> Iterator[None]:
         yield
     except FloatingPointError:
         raise ClientError(
-            f"learning_rate={learning_rate:g} is too high for this corpus: the vectors grew beyond all bounds; lower it."
+            f"learning_rate={learning_rate:g} is too high for this corpus: the vectors grew beyond all bounds; lower"
+            " it."
         ) from None

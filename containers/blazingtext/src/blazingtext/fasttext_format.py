@@ -158,9 +158,7 @@ def _header(settings: Settings, words: int, tokens: int, pruned: int, labels: in
     )
 
 
-def _write_dictionary(
-    file: BinaryIO, words: Sequence[str], labels: Sequence[str], counts: NDArray[np.int64]
-) -> None:
+def _write_dictionary(file: BinaryIO, words: Sequence[str], labels: Sequence[str], counts: NDArray[np.int64]) -> None:
     entry = _ENTRY.pack
     for number, (word, count) in enumerate(zip([*words, *labels], counts.tolist(), strict=True)):
         text = word.encode()

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blazingtext import fasttext_format
-from blazingtext._engine import Corpus, StoredMatrix, Trainer, VectorFile, subword_buckets
+from blazingtext._engine import StoredMatrix, VectorFile, subword_buckets
 from blazingtext.model import Model
 from blazingtext.packed import unpack
 from contract.channels import InputChannel

@@ -1,4 +1,7 @@
-"""A training job: word2vec, from its channel to vectors.txt, vectors.bin and eval.json; `supervised` is classification.py's."""
+"""A training job: word2vec, from its channel to vectors.txt, vectors.bin and eval.json.
+
+Text classification, the mode `supervised`, has a job of its own: classification.py.
+"""
 
 from __future__ import annotations
 
