@@ -94,7 +94,8 @@ def benchmark(arguments: argparse.Namespace) -> None:
                         runs.append(run)
                         print(
                             f"seed {seed}: {data.name}, {program}, dim {dim}: {run.words_per_second / 1e6:.2f} M"
-                            f" words/s, {run.peak_bytes / 1e6:.0f} MB, P@1 {run.precision_at_1:.4f}, R@5 {run.recall_at_5:.4f}",
+                            f" words/s, {run.peak_bytes / 1e6:.0f} MB, P@1 {run.precision_at_1:.4f},"
+                            f" R@5 {run.recall_at_5:.4f}",
                             flush=True,
                         )
     content = {"machine": described, "threads": arguments.threads, "runs": [asdict(run) for run in runs]}
