@@ -145,10 +145,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_k_may_differ_from_text_to_text(folder: Path) -> None:
     classifier = TextClassifier.read(folder)
-    answers = classifier.predict(["w1 w2", "w3", "w4 w5"], [1, 100, 2])
+    answers = classifier.predict(["w1 w2", "w3", "w4 w5"], [1, 10**30, 2])
     assert [len(answer["label"]) for answer in answers] == [1, len(classifier.labels), 2]
     assert answers[1] == classifier.predict(["w3"], 100)[0]
     assert sorted(answers[1]["label"]) == sorted(classifier.labels)
+    assert classifier.predict(["w3"], 10**30) == answers[1:2]
     assert classifier.predict([]) == []
 
 
