@@ -76,8 +76,10 @@ class TextClassifier:
     def _answers(
         self, texts: Sequence[str], k: int | Sequence[int], threshold: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        most = len(self.labels)
+        asked = min(k, most) if isinstance(k, int) else [min(each, most) for each in k]
         try:
-            return self._classifier.predict(list(texts), k, threshold)
+            return self._classifier.predict(list(texts), asked, threshold)
         except UnicodeEncodeError:
             raise ClientError("a text holds half of a surrogate pair, which is no character.") from None
         except ValueError as error:

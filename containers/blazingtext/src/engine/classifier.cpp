@@ -51,7 +51,9 @@ std::vector<std::int64_t> label_counts(const Dictionary& dictionary) {
 }  // namespace
 
 Classifier::Classifier(const ModelFile& model) : model_(model) {
-    if (!model.supervised()) throw std::invalid_argument(model.path() + " holds word vectors; it is no text classifier.");
+    if (!model.supervised()) {
+        throw std::invalid_argument(model.path() + " holds word vectors; it is no text classifier.");
+    }
     if (model.settings().loss == Loss::kHierarchicalSoftmax) tree_ = LabelTree(label_counts(model.dictionary()));
 }
 
@@ -112,8 +114,8 @@ void Classifier::to_probabilities(std::vector<float>& outputs) const {
     for (float& output : outputs) output /= sum;
 }
 
-// Depth first, left before right, leaving out what cannot be among the best: a node's score is the sum of the logarithms
-// of the probabilities on the way to it, which only falls.
+// Depth first, left before right, leaving out what cannot be among the best: a node's score is the sum of the
+// logarithms of the probabilities on the way to it, which only falls.
 void Classifier::descend(Work& work, float threshold) const {
     const float least = log_of(threshold);
     work.nodes.assign(1, {tree_.root(), 0.0f});

@@ -18,8 +18,8 @@ public:
     // The mean over the word's row and those of its n-grams; zeros for a word of which the model knows nothing.
     void word(std::string_view word, float* to);
 
-    // Of a classifier, the mean over all that it sees of the text, before its output matrix; else the mean of the words'
-    // vectors, each made one long. Zeros for a text of which the model knows nothing.
+    // Of a classifier, the mean over all that it sees of the text; else the mean of the words' vectors, each made one
+    // long. Zeros for a text of which the model knows nothing.
     void sentence(std::string_view text, float* to);
 
 private:

@@ -95,7 +95,8 @@ private:
         if (model_.version_ == kOldest && model_.supervised()) settings.max_char = 0;
         if (buckets < 0 || settings.min_char < 0 || settings.max_char < 0) {
             refuse("the n-grams make no sense (" + std::to_string(buckets) + " hash buckets, " +
-                       std::to_string(settings.min_char) + " to " + std::to_string(settings.max_char) + " characters)", 40);
+                       std::to_string(settings.min_char) + " to " + std::to_string(settings.max_char) + " characters)",
+                   40);
         }
         const bool hashes = settings.max_char > 0 || (model_.supervised() && settings.word_ngrams > 1);
         if (buckets == 0 && hashes) refuse("the model has n-grams, but no hash buckets for them", 40);
@@ -120,8 +121,9 @@ private:
         for (std::uint64_t entry = 0; entry < entries; ++entry) {
             const char* const begin = file_.data() + offset_;
             const void* const end = std::memchr(begin, '\0', file_.size() - offset_);
-            const std::size_t length = end == nullptr ? 0 : static_cast<std::size_t>(static_cast<const char*>(end) - begin);
-            if (end == nullptr || length + Dictionary::kTailBytes > file_.size() - offset_) {
+            const std::size_t length =
+                end == nullptr ? file_.size() : static_cast<std::size_t>(static_cast<const char*>(end) - begin);
+            if (length + Dictionary::kTailBytes > file_.size() - offset_) {
                 refuse("the file ends inside the dictionary, in entry " + std::to_string(entry) + " of " +
                        std::to_string(entries));
             }

@@ -74,7 +74,7 @@ public:
     // A row for each word, then one for each hash bucket.
     const StoredMatrix& input() const { return input_; }
 
-    // A row for each label of a classifier, else one for each word; or none, where it was left out of a quantised model.
+    // A row for each label of a classifier, else one for each word; or none, if a quantised model was left without.
     const StoredMatrix& output() const { return output_; }
 
 private:

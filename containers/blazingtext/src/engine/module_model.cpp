@@ -94,7 +94,7 @@ nb::object kept_buckets(const ModelFile& model) {
 
 std::int64_t find(const ModelFile& model, std::string_view word) {
     const std::uint32_t entry = model.dictionary().find(word, fnv1a(word));
-    return entry < model.dictionary().words() ? entry : -1;
+    return entry < model.dictionary().words() ? std::int64_t{entry} : -1;
 }
 
 // Rows of `dim` numbers that compose(composer, i, to) makes.
@@ -113,7 +113,8 @@ auto composed(const ModelFile& model, const nb::list& texts, Compose compose) {
 }
 
 auto vectors(const ModelFile& model, const nb::list& words) {
-    return composed(model, words, [](Composer& composer, std::string_view word, float* to) { composer.word(word, to); });
+    return composed(model, words,
+                    [](Composer& composer, std::string_view word, float* to) { composer.word(word, to); });
 }
 
 auto sentence_vectors(const ModelFile& model, const nb::list& texts) {

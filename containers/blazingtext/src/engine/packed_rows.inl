@@ -1,6 +1,6 @@
 // Arithmetic on rows as a model file holds them: dim floats, one row behind the other, at any address. Part of
-// kernel.inl. A row is taken in vectors as wide as it allows, and the last of them ends where the row ends, over part of
-// the one before: nothing beyond a row is ever read.
+// kernel.inl. A row is taken in vectors as wide as it allows, and the last of them ends where the row ends, over part
+// of the one before: nothing beyond a row is ever read.
 
 template <typename V>
 constexpr std::size_t width_of = sizeof(V) / sizeof(float);

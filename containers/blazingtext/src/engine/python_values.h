@@ -28,7 +28,8 @@ inline std::vector<std::string_view> texts_of(const nanobind::tuple& texts) {
 
 // An array that owns its values.
 template <typename Value>
-nanobind::ndarray<nanobind::numpy, Value> array_of(std::vector<Value> values, std::initializer_list<std::size_t> shape) {
+nanobind::ndarray<nanobind::numpy, Value> array_of(std::vector<Value> values,
+                                                    std::initializer_list<std::size_t> shape) {
     auto* const held = new std::vector<Value>(std::move(values));
     nanobind::capsule owner(held, [](void* memory) noexcept { delete static_cast<std::vector<Value>*>(memory); });
     return nanobind::ndarray<nanobind::numpy, Value>(held->data(), shape, owner);

@@ -38,8 +38,8 @@ public:
     // Adds the row of a word that is known, and those of its character n-grams that the model has.
     void add_word(std::string_view word, std::vector<std::uint32_t>& rows);
 
-    // Adds what a classifier sees of a text: its words, their character n-grams, the n-grams of words. Labels in the text
-    // are passed over; "</s>" ends it, and stands at the end of every text. All separators are alike, also newlines.
+    // Adds what a classifier sees of a text: its words, their character n-grams, the n-grams of words. Labels in the
+    // text are passed over; "</s>" ends it, and stands at the end of every text. All separators are alike, also newlines.
     void add_text(std::string_view text, std::vector<std::uint32_t>& rows);
 
 private:
