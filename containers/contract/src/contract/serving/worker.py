@@ -83,7 +83,7 @@ class Worker(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more connections, and finish the requests under way."""
         self._loop.remove_reader(self._listener)
-        await asyncio.gather(*self._tasks)  # connections that were accepted a moment ago
+        await asyncio.gather(*self._tasks, return_exceptions=True)  # connections that were accepted a moment ago
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
