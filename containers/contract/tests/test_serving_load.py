@@ -14,7 +14,7 @@ import pytest
 
 from .serving_processes import FACTOR, Server, running
 
-CLIENTS = 8
+CLIENTS = 4
 MINUTES = float(os.environ.get("KINDLING_TEST_MINUTES", "10"))
 _WORDS = ["tiger", "cat", "käse", "", "a" * 5000]
 _LOST_SHARE = 0.001

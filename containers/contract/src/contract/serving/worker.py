@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import mmap
 import os
 import signal
@@ -16,9 +17,12 @@ import uvicorn
 from contract.serving.application import Application
 from contract.serving.connection import Connection
 
+logger = logging.getLogger(__name__)
+
 STOPPING_S = 25  # the service kills the container 30 s after SIGTERM
 _KEEP_ALIVE_S = 75  # longer than clients and proxies keep an idle connection, so that they close it and not we
 _POLITE_S = 0.001  # how long a worker leaves a new connection to one that has fewer
+_FULL_S = 1.0
 _KILLED = 128 + signal.SIGKILL
 
 
@@ -79,6 +83,7 @@ class Worker(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more connections, and finish the requests under way."""
         self._loop.remove_reader(self._listener)
+        await asyncio.gather(*self._tasks, return_exceptions=True)  # connections that were accepted a moment ago
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
@@ -100,19 +105,26 @@ class Worker(uvicorn.Server):
         if self._tell() <= self._loads.least():
             self._accept()
         else:
-            self._loop.remove_reader(self._listener)
-            self._loop.call_later(_POLITE_S, self._accept_after_all)
+            self._pause(_POLITE_S)
+
+    def _pause(self, seconds: float) -> None:
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(seconds, self._accept_after_all)
 
     def _accept_after_all(self) -> None:
         if not self.should_exit:
-            self._accept()
             self._loop.add_reader(self._listener, self._consider)
+            self._accept()
 
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionError):
             return  # another worker was faster, or the client has gone
+        except OSError as error:  # too many open files
+            logger.error("worker %d cannot accept a connection: %s", self._number, error.strerror)
+            self._pause(_FULL_S)
+            return
         connection.settimeout(0)
         self._opening += 1
         task = self._loop.create_task(self._open(connection))
