@@ -46,8 +46,12 @@ class Draw:
 
 
 def trained_by(train: Any, corpus: Path, **options: Any) -> Any:
-    """A model of few buckets. fastText 0.9.3 fills a tenth of the first matrix a thread, so that ten do not suffice."""
-    return train(str(corpus), **{"thread": 11, "verbose": 0, "bucket": 400, "minCount": 1, **options})
+    """A model of few buckets.
+
+    Each thread of fastText 0.9.3 fills a tenth of the input matrix, rounded down, and what nobody fills is whatever was
+    in memory: nineteen threads fill all of it, however small.
+    """
+    return train(str(corpus), **{"thread": 19, "verbose": 0, "bucket": 400, "minCount": 1, **options})
 
 
 def save(model: Any, path: Path) -> Any:

@@ -43,7 +43,7 @@ def tree(folder: Path) -> Path:
 def pruned(folder: Path) -> Path:
     corpus = Draw(3).labelled(folder / "corpus", 300, lines=3000)
     model = trained_by(fasttext.train_supervised, corpus, dim=3, wordNgrams=2)
-    model.quantize(input=str(corpus), cutoff=270, qnorm=True, qout=True, retrain=False, thread=11)
+    model.quantize(input=str(corpus), cutoff=270, qnorm=True, qout=True, retrain=False, thread=19)
     model.save_model(str(folder / "model.ftz"))
     return folder / "model.ftz"
 

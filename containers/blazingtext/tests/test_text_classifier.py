@@ -85,7 +85,7 @@ def test_quantised_and_pruned_models_answer_as_in_fasttext(
     model = train(draw, path, 300 if qout else 5, lines=3000 if qout else 300, **options)
     text = str(path.with_suffix(".txt"))
     model.quantize(
-        input=text, qout=qout, cutoff=cutoff, retrain=retrain, dsub=dsub, qnorm=qnorm, epoch=1, lr=0.3, thread=11
+        input=text, qout=qout, cutoff=cutoff, retrain=retrain, dsub=dsub, qnorm=qnorm, epoch=1, lr=0.3, thread=19
     )
     assume(not qout or len(model.labels) >= 256)
     fast = save(model, path)
