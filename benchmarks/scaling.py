@@ -2,8 +2,8 @@
 
 `.venvs/blazingtext/bin/python -m benchmarks.scaling CORPUS [ROUNDS]`. Where other machines share the processor, runs of
 half a minute say more of those than of ours: here each takes turns of a quarter of a second, and the fastest turn of
-twenty counts. It is what the engine can do at best, not what a whole job gets. Two processes that share nothing show what
-the machine has to give.
+twenty counts. It is what the engine can do at best, not what a whole job gets. Two processes that share nothing show
+what the machine has to give.
 """
 
 from __future__ import annotations
