@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from blazingtext._engine import Trainer, usable_instructions
-from blazingtext.collisions import most_threads
 
 from .engine_jobs import (
     FRUIT,
@@ -44,7 +43,7 @@ def test_several_threads_learn_what_one_does(tmp_path: Path, way: dict[str, Any]
     groups = [[f"{letter}{number}" for number in range(150)] for letter in "xy"]
     lines = [" ".join(random.choice(groups[i % 2], 8)) for i in range(8000)]
     corpus = corpus_of(tmp_path / "corpus.txt", "\n".join(lines))
-    assert most_threads(corpus.counts, JOB["sampling_threshold"]) >= 3
+    assert Trainer(corpus, **{**JOB, "threads": 3}).threads == 3
 
     def contrast(threads: int) -> float:
         alike = similarities(vectors(corpus, **way, threads=threads, epochs=10))
@@ -54,14 +53,26 @@ def test_several_threads_learn_what_one_does(tmp_path: Path, way: dict[str, Any]
     assert contrast(3) > 0.8 * contrast(1) > 0.4
 
 
-def test_threads_are_as_many_as_different_words_allow() -> None:
-    assert most_threads(np.array([5]), 1e-4) == 1
-    assert most_threads(np.full(10, 100), 0.5) == 1
-    assert most_threads(np.full(330, 100), 0.5) == 10
-    # Frequent words that are dropped by sampling count less; words that no thread meets do not count.
-    natural = 10**6 // np.arange(1, 50_001)
-    assert most_threads(natural, 1e-4) > 5 * most_threads(natural, 0.9)
-    assert most_threads(np.concatenate([np.full(330, 100), np.zeros(1000, np.int64)]), 0.5) == 10
+@pytest.mark.parametrize(("words", "most"), [(1, 1), (10, 1), (330, 10)])
+def test_threads_are_as_many_as_different_words_allow(tmp_path: Path, words: int, most: int) -> None:
+    corpus = corpus_of(tmp_path / "corpus.txt", " ".join(f"w{number}" for number in range(words)))
+    assert Trainer(corpus, **{**JOB, "threads": 64}).threads == most
+    assert Trainer(corpus, **{**JOB, "threads": 1}).threads == 1
+
+
+def test_a_wide_window_over_few_words_does_not_overshoot(tmp_path: Path) -> None:
+    """A step that took a word as often as the window holds it would go too far, and the next one back further."""
+    drawn = np.random.default_rng(3).integers(7, size=4000)
+    corpus = corpus_of(tmp_path / "corpus.txt", " ".join(f"w{number}" for number in drawn))
+    wide = {"window_size": 1000, "batch_size": 32, "negative_samples": 2, "learning_rate": 0.1}
+    assert np.abs(vectors(corpus, **wide, threads=4)).max() < 10
+
+
+def test_frequent_words_that_sampling_drops_hold_up_fewer_threads(tmp_path: Path) -> None:
+    corpus = random_words(tmp_path / "corpus.txt", words=2000, tokens=50_000)
+    job = {**JOB, "threads": 64}
+    few, many = (Trainer(corpus, **{**job, "sampling_threshold": threshold}).threads for threshold in (0.9, 1e-4))
+    assert many > 5 * few
 
 
 @pytest.mark.parametrize("instructions", usable_instructions())

@@ -106,9 +106,10 @@ class VectorFile:
         """
 
 class Trainer:
-    """Trains word vectors by skip-gram or CBOW with negative sampling on all threads.
+    """Trains word vectors by skip-gram or CBOW with negative sampling on several threads.
 
-    With one thread, equal arguments give vectors that are equal to the bit, however the words are divided among calls
+    Where the corpus has so few different words that threads would spoil each other's work, fewer train. With one
+    thread, equal arguments give vectors that are equal to the bit, however the words are divided among calls
     of `train`, on processors that choose the same instructions.
     """
 

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict
 from blazingtext import fasttext_format, gpu
 from blazingtext._engine import Corpus, CorpusPart, Trainer
 from blazingtext.checkpointing import TrainerCheckpoints
-from blazingtext.collisions import most_threads
 from blazingtext.cuda_device import Device, find_device
 from blazingtext.curvature import Updates
 from blazingtext.distributed import Synchronisation
@@ -179,19 +178,6 @@ def threads(environment: TrainingEnvironment, settings: Word2Vec) -> int:
     return settings.threads or environment.cpus
 
 
-def training_threads(corpus: Corpus, environment: TrainingEnvironment, settings: Word2Vec) -> int:
-    """Threads that train: fewer than there could be where they would spoil each other's work."""
-    wanted, most = threads(environment, settings), most_threads(corpus.counts, settings.sampling_threshold)
-    if most < wanted:
-        logger.warning(
-            "Training with %d of %d threads: the corpus has so few different words that more would get in each"
-            " other's way.",
-            most,
-            wanted,
-        )
-    return min(wanted, most)
-
-
 def make_trainer(
     corpus: Corpus,
     environment: TrainingEnvironment,
@@ -220,12 +206,21 @@ def make_trainer(
             max_char=settings.max_char,
             buckets=settings.buckets,
             seed=settings.seed,
-            threads=training_threads(corpus, environment, settings),
+            threads=threads(environment, settings),
             rank=environment.rank,
         )
         if pretrained:
             pretrained.start(trainer, corpus)
-        return gpu.Trainer(trainer, corpus, device) if device else trainer
+        if device:
+            return gpu.Trainer(trainer, corpus, device)
+        if trainer.threads < threads(environment, settings):
+            logger.warning(
+                "Training with %d of %d threads: the corpus has so few different words that more would get in each"
+                " other's way.",
+                trainer.threads,
+                threads(environment, settings),
+            )
+        return trainer
     except MemoryError:
         raise ClientError(
             f"the vectors of {len(corpus.counts)} words{' and their n-grams' if settings.subwords else ''} with"

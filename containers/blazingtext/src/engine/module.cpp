@@ -337,6 +337,7 @@ void bind_trainer(nb::module_& module) {
         .def_prop_ro("total_words", &Trainer::total_words)
         .def_prop_ro("words_done", &Trainer::words_done)
         .def_prop_ro("progress", &Trainer::progress)
+        .def_prop_ro("threads", &Trainer::threads)
         .def_prop_ro("alpha", &Trainer::learning_rate)
         .def_prop_ro("settings", &settings_of)
         .def_prop_ro("negative_table", &negative_table)

@@ -58,10 +58,12 @@ Trainer::Trainer(const Corpus& corpus, const Settings& settings)
       input_(corpus.vocabulary().size() + subwords_.buckets().size(), static_cast<std::size_t>(settings.dim)),
       output_(corpus.vocabulary().size(), static_cast<std::size_t>(settings.dim)),
       total_words_(static_cast<std::int64_t>(corpus.size()) * settings.epochs),
-      most_centres_(most_centres(corpus.vocabulary().counts(), keep_)),
+      most_at_once_(most_words_at_once(corpus.vocabulary().counts(), keep_)),
       blocks_per_epoch_(static_cast<std::int64_t>((corpus.size() + kBlock - 1) / kBlock)) {
     initialise();
-    for (int thread = 0; thread < settings.threads; ++thread) {
+    const std::size_t most = most_threads(corpus.vocabulary().counts(), keep_);
+    const std::size_t threads = std::min(static_cast<std::size_t>(settings.threads), most);
+    for (std::size_t thread = 0; thread < threads; ++thread) {
         const auto stream = static_cast<std::uint64_t>(settings.rank) << 32 | static_cast<std::uint64_t>(thread);
         workers_.push_back(std::make_unique<Worker>(*this, stream));
     }
@@ -137,14 +139,14 @@ std::int64_t Trainer::train(std::int64_t words) {
     const std::lock_guard<std::mutex> lock(training_);
     const std::int64_t before = words_done();
     std::atomic<std::int64_t> budget{words};
-    in_parallel(settings_.threads, [&](int thread) { train_with(*workers_[static_cast<std::size_t>(thread)], budget); });
+    in_parallel(threads(), [&](int thread) { train_with(*workers_[static_cast<std::size_t>(thread)], budget); });
     throw_if_diverged();
     return words_done() - before;
 }
 
 std::vector<std::uint64_t> Trainer::pause() {
     const std::lock_guard<std::mutex> lock(training_);
-    in_parallel(settings_.threads, [&](int thread) { workers_[static_cast<std::size_t>(thread)]->finish_sentence(); });
+    in_parallel(threads(), [&](int thread) { workers_[static_cast<std::size_t>(thread)]->finish_sentence(); });
     throw_if_diverged();
 
     std::vector<Place> places;

@@ -50,6 +50,10 @@ public:
     double progress() const;
     float learning_rate() const;
 
+    // That train: fewer than the settings' where the corpus has so few different words that more would spoil each
+    // other's work.
+    int threads() const { return static_cast<int>(workers_.size()); }
+
     const Settings& settings() const { return settings_; }
     const Kernel& kernel() const { return kernel_; }
     const NegativeSampler& negatives() const { return negatives_; }
@@ -100,7 +104,7 @@ private:
     Matrix output_;
 
     std::int64_t total_words_;
-    const std::size_t most_centres_;
+    const std::size_t most_at_once_;
     std::int64_t blocks_per_epoch_;
     std::atomic<std::int64_t> next_block_{0};
     // Of a paused trainer with more threads than this one: taken before new blocks.

@@ -154,7 +154,7 @@ void Worker::draw_up(Step& step, std::size_t centre) {
 // Up to batch_size neighbouring windows, none with the centre of another, and negative samples that all of them share.
 void Worker::draw_up_batch(Step& step) {
     const auto batch = static_cast<std::size_t>(settings_.batch_size);
-    const std::size_t most = std::min({batch, trainer_.most_centres_, size_ - step.centre});
+    const std::size_t most = std::min({batch, trainer_.most_at_once_, size_ - step.centre});
     std::size_t pairs = step.end - step.begin - 1;
     step.targets.push_back(sentence_[step.centre]);
     for (; step.centres < most; ++step.centres) {
@@ -241,8 +241,9 @@ void Worker::train(const Step& step) {
 // 2016, "Parallelizing word2vec in shared and distributed memory"; Rengasamy et al. 2017, "Optimizing word2vec
 // performance on multicore systems", share among windows): vector products become matrix products.
 void Worker::train_batch(const Step& step) {
-    for (std::size_t begin = step.begin; begin < step.end; begin += kMostInputs) {
-        const std::size_t end = std::min(begin + kMostInputs, step.end);
+    const std::size_t inputs = trainer_.most_at_once_;
+    for (std::size_t begin = step.begin; begin < step.end; begin += inputs) {
+        const std::size_t end = std::min(begin + inputs, step.end);
         rows_.clear();
         for (std::size_t i = begin; i < end; ++i) rows_.push_back(trainer_.input_.row(sentence_[i]));
         set_blocks(step, begin, end);

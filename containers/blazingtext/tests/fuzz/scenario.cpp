@@ -55,14 +55,17 @@ std::string word_of(Dice& dice, int longest) {
     return word;
 }
 
-// Words of a small vocabulary, the first ones most often.
+// Words of a small vocabulary, the first ones most often; or of a larger one, all as often, so that several threads
+// train.
 std::string text_of(Dice& dice, int tokens) {
+    const bool even = dice.one_in(3);
     std::vector<std::string> vocabulary(kSpecialWords.begin(), kSpecialWords.end());
-    for (int words = dice.log_between(1, 300); words > 0; --words) vocabulary.push_back(word_of(dice, 20));
+    for (int words = dice.log_between(1, even ? 1000 : 300); words > 0; --words) vocabulary.push_back(word_of(dice, 20));
     const bool one_line = dice.one_in(4);
     std::string text;
     for (; tokens > 0; --tokens) {
-        const int place = dice.log_between(1, static_cast<int>(vocabulary.size()));
+        const auto words = static_cast<int>(vocabulary.size());
+        const int place = even ? dice.between(1, words) : dice.log_between(1, words);
         text += vocabulary[vocabulary.size() - static_cast<std::size_t>(place)];
         text += one_line ? std::string_view(" ") : dice.one_of(kSeparators);
     }
