@@ -180,6 +180,10 @@ class Trainer:
         """
 
     @property
+    def threads(self) -> int:
+        """That train, at most those asked for."""
+
+    @property
     def total_words(self) -> int:
         """Tokens that the corpus holds x epochs."""
 

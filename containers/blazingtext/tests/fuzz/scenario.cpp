@@ -60,7 +60,9 @@ std::string word_of(Dice& dice, int longest) {
 std::string text_of(Dice& dice, int tokens) {
     const bool even = dice.one_in(3);
     std::vector<std::string> vocabulary(kSpecialWords.begin(), kSpecialWords.end());
-    for (int words = dice.log_between(1, even ? 1000 : 300); words > 0; --words) vocabulary.push_back(word_of(dice, 20));
+    for (int words = dice.log_between(1, even ? 1000 : 300); words > 0; --words) {
+        vocabulary.push_back(word_of(dice, 20));
+    }
     const bool one_line = dice.one_in(4);
     std::string text;
     for (; tokens > 0; --tokens) {
