@@ -15,6 +15,8 @@ constexpr double kOne = 4294967296.0;
 constexpr std::uint32_t kAlways = std::numeric_limits<std::uint32_t>::max();
 // By trial: with ten words three threads spoil the vectors, with three hundred they do not.
 constexpr double kWordsPerThread = 32.0;
+// The learning rates of all inputs that move a target together, added up: kMostInputs of the usual 0.05.
+constexpr double kLongestStep = 1.6;
 
 std::uint32_t share(double probability) {
     return static_cast<std::uint32_t>(std::clamp(probability * kOne, 0.0, static_cast<double>(kAlways)));
@@ -60,7 +62,8 @@ std::vector<std::uint32_t> keep_probabilities(const std::vector<std::int64_t>& c
     return keep;
 }
 
-std::size_t most_words_at_once(const std::vector<std::int64_t>& counts, const std::vector<std::uint32_t>& keep) {
+std::size_t most_words_at_once(const std::vector<std::int64_t>& counts, const std::vector<std::uint32_t>& keep,
+                               double learning_rate) {
     double all = 0.0;
     double most = 0.0;
     for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -68,7 +71,8 @@ std::size_t most_words_at_once(const std::vector<std::int64_t>& counts, const st
         all += kept;
         most = std::max(most, kept);
     }
-    return std::clamp<std::size_t>(static_cast<std::size_t>(all / std::max(most, 1.0)), 1, kMostInputs);
+    const double at_once = std::min(all / std::max(most, 1.0), kLongestStep / learning_rate);
+    return std::clamp<std::size_t>(static_cast<std::size_t>(at_once), 1, kMostInputs);
 }
 
 std::size_t most_threads(const std::vector<std::int64_t>& counts, const std::vector<std::uint32_t>& keep) {

@@ -37,8 +37,10 @@ private:
 // the largest value means always.
 std::vector<std::uint32_t> keep_probabilities(const std::vector<std::int64_t>& counts, double threshold);
 
-// How many words a step may take at once, as centres and as inputs, so that it hardly holds any word more than once.
-std::size_t most_words_at_once(const std::vector<std::int64_t>& counts, const std::vector<std::uint32_t>& keep);
+// How many words a step may take at once, as centres and as inputs, so that it hardly holds any word more than once and
+// moves none too far.
+std::size_t most_words_at_once(const std::vector<std::int64_t>& counts, const std::vector<std::uint32_t>& keep,
+                               double learning_rate);
 
 // How many threads may train on the same matrices, at least one. Threads add to rows without locks, which does no harm
 // where they rarely hold the same row (Niu et al. 2011, "Hogwild!"). In a corpus of few different words they always do:

@@ -58,7 +58,7 @@ Trainer::Trainer(const Corpus& corpus, const Settings& settings)
       input_(corpus.vocabulary().size() + subwords_.buckets().size(), static_cast<std::size_t>(settings.dim)),
       output_(corpus.vocabulary().size(), static_cast<std::size_t>(settings.dim)),
       total_words_(static_cast<std::int64_t>(corpus.size()) * settings.epochs),
-      most_at_once_(most_words_at_once(corpus.vocabulary().counts(), keep_)),
+      most_at_once_(most_words_at_once(corpus.vocabulary().counts(), keep_, settings.learning_rate)),
       blocks_per_epoch_(static_cast<std::int64_t>((corpus.size() + kBlock - 1) / kBlock)) {
     initialise();
     const std::size_t most = most_threads(corpus.vocabulary().counts(), keep_);
