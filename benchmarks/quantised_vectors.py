@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from blazingtext import fasttext_format
 from blazingtext.evaluation import evaluate
+from blazingtext.model import Model
 from blazingtext.quantised_model import write_quantised
 from blazingtext.word_vectors import WordVectors
 
@@ -26,8 +26,8 @@ ASKED, AMONG, NEIGHBOURS = 1_000, 20_000, 10
 
 def vectors_of(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     """A model's words and their vectors, shape (words, dim)."""
-    model = fasttext_format.read(path)
-    return model.words, WordVectors.of(model).lookup(model.words)
+    model = Model(path)
+    return model.words, WordVectors(model).lookup(model.words)
 
 
 def nearest(vectors: NDArray[np.float32], asked: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -58,7 +58,7 @@ def main() -> None:
         for block in BLOCKS:
             made = Path(scratch) / f"block-{block}.ftz"
             begun = time.monotonic()
-            write_quantised(fasttext_format.read(path), made, block=block, seed=1, threads=os.cpu_count() or 1)
+            write_quantised(Model(path), made, block=block, seed=1, threads=os.cpu_count() or 1)
             seconds = time.monotonic() - begun
             _, quantised = vectors_of(made)
             found = recall(nearest(quantised, asked), expected)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from contract.gating import gate_metric
 from contract.specification import Algorithm
 from kindling.errors import UserError
 from kindling.resources import Resources
@@ -94,9 +95,11 @@ def check(request: Request) -> None:
     count = algorithm.resources.instance_count if request.instances is None else request.instances
     if count < 1:
         raise UserError(f"--instances {count} is too few; a training job has at least one host.")
-    algorithm.parse_hyperparameters(request.hyperparameters, count)
-    if request.gate is not None:
-        parse_gate(request.gate, algorithm)
+    values = algorithm.parse_hyperparameters(request.hyperparameters, count)
+    algorithm.check_channels(values, {name: algorithm.channels[name].input_modes[0] for name in request.channels})
+    gate = parse_gate(request.gate, algorithm) if request.gate else {}
+    if gate or request.beat_champion:
+        gate_metric(algorithm, gate.get("metric"), values, request.channels)
 
 
 def parse_gate(text: str, algorithm: Algorithm) -> dict[str, Any]:
@@ -136,7 +139,7 @@ def execution_input(request: Request, name: str, inputs: Mapping[str, str]) -> d
     }
     gate = parse_gate(request.gate, request.algorithm) if request.gate else {}
     if request.beat_champion:
-        gate = {"metric": request.algorithm.metrics[0].name, **gate, "beat_champion": True}
+        gate = {**gate, "beat_champion": True}
     if gate:
         given["gate"] = gate
     if request.endpoint is False:

@@ -6,7 +6,7 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # matplotlib wants colours; these stand for the page's variables and are replaced in the SVG that it writes.
-_INK, _FAINT, _GRID = "#010101", "#020202", "#030303"
+_INK, _FAINT, _GRID, _PAPER = "#010101", "#020202", "#030303", "#050505"
 _SERIES = tuple(f"#0404{number:02x}" for number in range(8))
-_VARIABLES = {_INK: "var(--ink)", _FAINT: "var(--faint)", _GRID: "var(--grid)"} | {
+_VARIABLES = {_INK: "var(--ink)", _FAINT: "var(--faint)", _GRID: "var(--grid)", _PAPER: "var(--paper)"} | {
     colour: f"var(--series-{number})" for number, colour in enumerate(_SERIES)
 }
 _FONT = "'Inter','Segoe UI',system-ui,-apple-system,'Helvetica Neue',Arial,sans-serif"
+
+_CELLS_WITH_NUMBERS = 16  # labels of a confusion table whose cells have room for their numbers
+_LONGEST_NAME = 22
+_CHARACTER = 0.6  # width of a character in its size
 
 Curve = Sequence[tuple[float, float]]  # per cent of training done, value
 
@@ -64,6 +68,51 @@ def curves(name: str, by_host: Mapping[str, Curve]) -> str:
     return _svg(figure, f"{name} over the course of training")
 
 
+def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
+    """A heat map of true labels (rows) by predicted ones (columns), as an <svg> element.
+
+    The greater a cell's share of its row, the stronger its colour; right ones and wrong ones have one each.
+
+    Args:
+        counts: shape (len(names), len(names)).
+    """
+    from matplotlib.collections import PolyCollection
+
+    size = len(names)
+    cell, font = (30.0, 9.0) if size <= _CELLS_WITH_NUMBERS else (15.0, 7.5)  # in points
+    margin = font * (4.5 + _CHARACTER * max(map(len, map(_shortened, names))))
+    side = margin + cell * size + 8
+    figure, axes = _axes(side / 72, side / 72, layout=None)
+    axes.set_position((margin / side, 8 / side, cell * size / side, cell * size / side))
+    corners, colours = [], []
+    for row, of_row in enumerate(counts):
+        for column, count in enumerate(of_row):
+            if count:
+                corners.append([(column + x, row + y) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))])
+                share = count / sum(of_row)
+                colours.append((_SERIES[0 if row == column else 1], 0.08 + 0.92 * share))
+                if size <= _CELLS_WITH_NUMBERS:
+                    ink = _PAPER if share > 0.5 else _INK
+                    axes.text(column + 0.5, row + 0.5, f"{count}", color=ink, fontsize=8, ha="center", va="center")
+    axes.add_collection(PolyCollection(corners, facecolors=colours, linewidths=0))
+    axes.set_xlim(0, size)
+    axes.set_ylim(size, 0)
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    places = np.arange(size) + 0.5
+    axes.set_xticks(places, [_shortened(name) for name in names], rotation=90, fontsize=font, color=_INK)
+    axes.set_yticks(places, [_shortened(name) for name in names], fontsize=font, color=_INK)
+    axes.set_xlabel("predicted", color=_FAINT, fontsize=9, labelpad=10)
+    axes.set_ylabel("true", color=_FAINT, fontsize=9, labelpad=10)
+    axes.grid(visible=False)
+    drawn = _svg(figure, "True labels by predicted labels")
+    return drawn.replace("<svg ", f'<svg style="max-width: {side * 96 / 72:.0f}px" ', 1)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
 def _in_unit_square(points: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = points.min(axis=0), points.max(axis=0)
     scaled: NDArray[np.float32] = (points - low) / np.where(high == low, 1, high - low)
@@ -94,10 +143,10 @@ def _label_size(rank: int, count: int) -> float:
     return 14 - 5 * math.sqrt(rank / max(count - 1, 1))
 
 
-def _axes(width: float, height: float) -> tuple[Figure, Any]:
+def _axes(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=layout)
     axes = figure.add_subplot()
     axes.set_facecolor("none")
     axes.grid(color=_GRID, linewidth=0.6)

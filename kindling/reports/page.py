@@ -14,7 +14,8 @@ from kindling import runs
 from kindling.datasets.files import whole
 from kindling.following import Reading, read
 from kindling.joblogs import JobLog
-from kindling.reports import figures, vectors
+from kindling.reports import classification, figures, vectors
+from kindling.reports.classification import Classification
 from kindling.reports.vectors import Vectors
 from kindling.results import duration, metrics, pair_sets, pairs_covered, part
 from kindling.runs import History, Run
@@ -25,6 +26,7 @@ _VOCABULARY = 20_000  # words that neighbours are looked for among
 _MAPPED = 400
 _NEIGHBORS = 8
 _FEWEST_MAPPED = 10
+_WORST_LABELS = 30
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def write_report(target: Target, run: Run, path: Path, words: Sequence[str] = ()
     algorithm = algorithms()[run.algorithm]
     history = runs.history(target, run)
     model = part(run.output, "training").get("model_s3_uri")
-    known = vectors.of_model(target, model, _VOCABULARY) if model else None
+    scores = classification.of_run(target, model) if model else None
+    known = vectors.of_model(target, model, _VOCABULARY) if model and scores is None else None
     shown = _words_to_show(known, words) if known else ()
     html = _template().render(
         run=run,
@@ -55,7 +58,10 @@ def write_report(target: Target, run: Run, path: Path, words: Sequence[str] = ()
         states=_state_rows(history),
         settings=_settings(run, algorithm),
         metrics=_metrics(run, algorithm),
-        headline=_headline(run),
+        headline=_headline(run, scores),
+        scores=scores,
+        worst=scores.worst(_WORST_LABELS) if scores else [],
+        confusion=_confusion(scores),
         evaluation=pair_sets(run.output),
         written=datetime.now(UTC),
     )
@@ -95,6 +101,12 @@ def _word_map(known: Vectors | None) -> str | None:
     if len(rows) < _FEWEST_MAPPED:
         return None
     return figures.word_map([known.words[row] for row in rows], known.matrix[rows])
+
+
+def _confusion(scores: Classification | None) -> str | None:
+    if scores is None or not scores.confusion.labels:
+        return None
+    return figures.confusion(scores.confusion.names, scores.confusion.counts)
 
 
 def _curves(
@@ -146,9 +158,16 @@ def _metrics(run: Run, algorithm: Algorithm) -> list[dict[str, Any]]:
     ]
 
 
-def _headline(run: Run) -> list[tuple[str, str]]:
+def _headline(run: Run, scores: Classification | None) -> list[tuple[str, str]]:
     """The few numbers that a reader looks for first."""
-    found = [(name.rpartition(":")[2], f"{value:.4g}") for name, value in metrics(run.output)]
+    named = [(name.rpartition(":"), value) for name, value in metrics(run.output)]
+    if scores:
+        named.insert(0, (("test", ":", "accuracy"), scores.accuracy))
+    names = [name for (_, _, name), _ in named]
+    # What is measured on one channel alone needs no mention of it.
+    found = [
+        (f"{name}, {channel}" if names.count(name) > 1 else name, f"{value:.4g}") for (channel, _, name), value in named
+    ]
     if covered := pairs_covered(run.output):
         found.append(("pairs covered", covered.partition(",")[0]))
     if seconds := part(run.output, "training").get("training_seconds"):

@@ -10,6 +10,8 @@ from contract.specification import Channel as Described
 from lambdas.plan.request import Channel
 from lambdas.plan.wording import shown, suggestion
 
+_MANIFEST = "AugmentedManifestFile"
+
 # Whether any object whose key begins with a prefix has something in it: (bucket, prefix) -> bool.
 HoldsData = Callable[[str, str], bool]
 
@@ -55,16 +57,56 @@ def _configured(name: str, channel: Channel, described: Described) -> dict[str, 
         "S3Uri": channel.s3_uri,
         "S3DataDistributionType": _chosen(name, "distribution", channel.distribution, described.distribution),
     }
-    if channel.attribute_names is not None:
-        source["AttributeNames"] = list(channel.attribute_names)
+    input_mode, record_wrapper = _delivery(name, channel, described)
+    if channel.s3_data_type == _MANIFEST:
+        source["AttributeNames"] = _attribute_names(name, channel, described)
+    elif channel.attribute_names is not None:
+        raise InvalidJobError(
+            f"inputs.{name}.attribute_names is {shown(channel.attribute_names)}, but s3_data_type is"
+            f" {channel.s3_data_type}; leave it out, or set s3_data_type to {_MANIFEST}."
+        )
     return {
         "ChannelName": name,
         "DataSource": {"S3DataSource": source},
         "ContentType": _chosen(name, "content_type", channel.content_type, described.content_types),
-        "InputMode": _chosen(name, "input_mode", channel.input_mode, described.input_modes),
+        "InputMode": input_mode,
         "CompressionType": channel.compression,
-        "RecordWrapperType": channel.record_wrapper,
+        "RecordWrapperType": record_wrapper,
     }
+
+
+def _delivery(name: str, channel: Channel, described: Described) -> tuple[str, str]:
+    """Input mode and record wrapper: what was asked for, or what the kind of data needs."""
+    manifest = channel.s3_data_type == _MANIFEST
+    if manifest and not described.attributes:
+        raise InvalidJobError(
+            f'inputs.{name}.s3_data_type is "{_MANIFEST}", which this channel does not take; it must be S3Prefix.'
+        )
+    asked = "Pipe" if manifest and channel.input_mode is None else channel.input_mode
+    input_mode = _chosen(name, "input_mode", asked, described.input_modes)
+    if manifest and input_mode != "Pipe":
+        raise InvalidJobError(f"inputs.{name}.input_mode is {shown(input_mode)}; with an {_MANIFEST} it must be Pipe.")
+    if input_mode == "Pipe" and described.attributes and not manifest:
+        raise InvalidJobError(
+            f"inputs.{name}.s3_data_type is {shown(channel.s3_data_type)}; in Pipe mode it must be {_MANIFEST}."
+        )
+    if manifest and channel.compression != "None":
+        raise InvalidJobError(
+            f"inputs.{name}.compression is {shown(channel.compression)}; with an {_MANIFEST} it must be None."
+        )
+    wrapper = channel.record_wrapper or ("RecordIO" if manifest else "None")
+    needed = "RecordIO" if manifest else "None" if input_mode != "Pipe" else wrapper
+    if wrapper != needed:
+        why = f"with an {_MANIFEST}" if manifest else f"in {input_mode} mode"
+        raise InvalidJobError(f"inputs.{name}.record_wrapper is {shown(wrapper)}; {why} it must be {needed}.")
+    return input_mode, wrapper
+
+
+def _attribute_names(name: str, channel: Channel, described: Described) -> list[str]:
+    asked, known = channel.attribute_names or described.attributes, described.attributes
+    if asked != known:
+        raise InvalidJobError(f"inputs.{name}.attribute_names is {shown(asked)}; it must be {shown(known)}.")
+    return list(known)
 
 
 def _chosen(channel: str, field: str, asked: str | None, known: tuple[str, ...]) -> str:

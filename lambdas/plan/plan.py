@@ -11,7 +11,7 @@ from lambdas.plan.inputs import HoldsData
 from lambdas.plan.names import base_name
 from lambdas.plan.request import Request
 from lambdas.plan.site import Site
-from lambdas.plan.training import check_gate, training_job
+from lambdas.plan.training import hyperparameters, planned_gate, training_job
 
 
 def plan(algorithm: Algorithm, site: Site, execution: Mapping[str, Any], holds_data: HoldsData) -> dict[str, Any]:
@@ -25,15 +25,16 @@ def plan(algorithm: Algorithm, site: Site, execution: Mapping[str, Any], holds_d
     """
     request = Request.parse(execution["input"])
     base = base_name(site.name_prefix, str(execution["name"]))
-    check_gate(algorithm, request)
+    values = hyperparameters(algorithm, request)
+    gate = planned_gate(algorithm, request, values)
     deployed = deployment(algorithm, request, base)
-    training = training_job(algorithm, request, site, base, holds_data)
+    training = training_job(algorithm, request, values, site, base, holds_data)
     return {
         "run": execution["name"],
         "algorithm": algorithm.name,
         "base_name": base,
         "training": training,
-        "gate": request.gate.model_dump() if request.gate else None,
+        "gate": gate,
         "deployment": deployed,
         "tags": [
             {"Key": "kindling:algorithm", "Value": algorithm.name},

@@ -56,7 +56,7 @@ class Channel(_Asked):
     content_type: str | None = _ask("a content type such as text/plain", default=None, min_length=1, max_length=256)
     input_mode: Literal["File", "Pipe", "FastFile"] | None = _ask("File, Pipe or FastFile", default=None)
     compression: Literal["None", "Gzip"] = _ask("None or Gzip", default="None")
-    record_wrapper: Literal["None", "RecordIO"] = _ask("None or RecordIO", default="None")
+    record_wrapper: Literal["None", "RecordIO"] | None = _ask("None or RecordIO", default=None)
     s3_data_type: Literal["S3Prefix", "ManifestFile", "AugmentedManifestFile"] = _ask(
         "S3Prefix, ManifestFile or AugmentedManifestFile", default="S3Prefix"
     )
@@ -76,9 +76,9 @@ class Resources(_Asked):
 
 
 class Gate(_Asked):
-    """What the model must reach to be deployed."""
+    """What the model must reach to be deployed; no metric is the first that the job emits."""
 
-    metric: str = _ask("the name of a metric that the algorithm emits")
+    metric: str | None = _ask("the name of a metric that the algorithm emits", default=None)
     at_least: Number | None = _ask("a number", default=None, allow_inf_nan=False)
     at_most: Number | None = _ask("a number", default=None, allow_inf_nan=False)
     beat_champion: StrictBool = _ask("true or false", default=False)

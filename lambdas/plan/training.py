@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from contract.gating import gate_metric
 from contract.specification import Algorithm, InvalidJobError, Value
 from lambdas.plan.inputs import HoldsData, input_data_config
 from lambdas.plan.instances import check_instance_type
@@ -16,31 +17,52 @@ _MARGIN_S = 3600
 _SPOT_PATIENCE = 2
 
 
+Values = dict[str, Value | None]
+
+
+def hyperparameters(algorithm: Algorithm, request: Request) -> Values:
+    """The job's hyperparameters, typed and complete.
+
+    Raises:
+        InvalidJobError: hyperparameters that the algorithm does not take, or not on so many hosts.
+    """
+    return algorithm.parse_hyperparameters(request.hyperparameters, _instance_count(algorithm, request))
+
+
+def _instance_count(algorithm: Algorithm, request: Request) -> int:
+    return request.resources.instance_count or algorithm.resources.instance_count
+
+
 def training_job(
-    algorithm: Algorithm, request: Request, site: Site, base: str, holds_data: HoldsData
+    algorithm: Algorithm, request: Request, values: Values, site: Site, base: str, holds_data: HoldsData
 ) -> dict[str, Any]:
     """What the Train state sends, but for the job's name, which differs from attempt to attempt.
 
+    Args:
+        values: the job's hyperparameters, typed and complete.
     Raises:
-        InvalidJobError: hyperparameters, resources or inputs that the algorithm does not take.
+        InvalidJobError: resources or inputs that the algorithm does not take.
     """
     asked, described = request.resources, algorithm.resources
-    count = asked.instance_count or described.instance_count
+    count = _instance_count(algorithm, request)
     instance_type = asked.instance_type or described.instance_type
-    values = algorithm.parse_hyperparameters(request.hyperparameters, count)
     check_instance_type("resources.instance_type", instance_type, "training", gpu=described.gpu)
     runtime = asked.max_runtime_s or described.max_runtime_s
     longest = runtime * _SPOT_PATIENCE if asked.spot else runtime
     stopping = {"MaxRuntimeInSeconds": runtime, **({"MaxWaitTimeInSeconds": longest} if asked.spot else {})}
+    channels = input_data_config(algorithm, request.inputs, site.data_bucket, holds_data)
+    algorithm.check_channels(values, {channel["ChannelName"]: channel["InputMode"] for channel in channels})
     models = f"s3://{site.model_bucket}/{algorithm.name}"
     return {
         "AlgorithmSpecification": {
             "TrainingImage": site.image,
             "TrainingInputMode": "File",
-            "MetricDefinitions": [{"Name": metric.name, "Regex": metric.regex} for metric in algorithm.metrics],
+            "MetricDefinitions": [
+                {"Name": metric.name, "Regex": metric.regex} for metric in algorithm.metrics_with(values)
+            ],
         },
         "HyperParameters": as_strings(values),
-        "InputDataConfig": input_data_config(algorithm, request.inputs, site.data_bucket, holds_data),
+        "InputDataConfig": channels,
         "OutputDataConfig": {"S3OutputPath": models, "KmsKeyId": site.key_arn},
         "CheckpointConfig": {"S3Uri": f"{models}/checkpoints/{base}"},
         "ResourceConfig": {
@@ -61,23 +83,20 @@ def as_strings(values: dict[str, Value | None]) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value is not None}
 
 
-def check_gate(algorithm: Algorithm, request: Request) -> None:
-    """Refuses a gate that could not be decided.
+def planned_gate(algorithm: Algorithm, request: Request, values: Values) -> dict[str, Any] | None:
+    """The gate with its metric; None where none was asked for.
 
     Raises:
-        InvalidJobError: a metric that the algorithm does not emit, or nothing to compare it with.
+        InvalidJobError: a metric that the job does not emit, or nothing to compare it with.
     """
     gate = request.gate
     if gate is None:
-        return
-    if algorithm.metric(gate.metric) is None:
-        emitted = ", ".join(metric.name for metric in algorithm.metrics)
-        raise InvalidJobError(
-            f"gate.metric is {gate.metric!r}, which {algorithm.name} does not emit; it must be one of {emitted}."
-        )
+        return None
+    metric = gate_metric(algorithm, gate.metric, values, request.inputs)
     if gate.at_least is None and gate.at_most is None and not gate.beat_champion:
         raise InvalidJobError("gate asks for nothing; it must have at_least, at_most or beat_champion: true.")
     if gate.beat_champion and "endpoint" in request.model_fields_set and request.endpoint is None:
         raise InvalidJobError(
             "gate.beat_champion is true, but endpoint is null; the champion is the model behind the endpoint: name it."
         )
+    return {**gate.model_dump(), "metric": metric.name}

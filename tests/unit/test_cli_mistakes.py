@@ -88,10 +88,18 @@ def test_without_an_embedded_cloud_the_sentence_says_how_to_start_one(kindling: 
         ),
         (["--set", "mode=cbow", "--gate", "train:mean_rho"], "is not of the form METRIC>=NUMBER"),
         (["--set", "mode=cbow", "--gate", "train:mean_rho>=high"], "'high', which is not a number"),
+        (
+            ["--set", "mode=cbow", "--gate", "validation:accuracy>=0.9"],
+            "which blazingtext does not emit with mode=cbow; it must be one of train:mean_rho, train:throughput.",
+        ),
+        (
+            ["--set", "mode=cbow", "--channel", "validation=s3://b/p"],
+            "mode=cbow has no use for channel 'validation'; leave it out.",
+        ),
         (["--set", "mode=cbow", "--name", "a_b"], "name 'a_b' is not valid"),
         (
-            ["--set", "mode=cbow", "--channel", "test=x"],
-            "blazingtext has no channel test; it has train, pretrained_vectors.",
+            ["--set", "mode=cbow", "--channel", "tset=x"],
+            "blazingtext has no channel tset; it has train, validation, test, pretrained_vectors.",
         ),
         (["--set", "mode=cbow", "--endpoint", "e", "--no-endpoint"], "--endpoint and --no-endpoint exclude each other"),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from containers import catalogue
-from contract.specification import InvalidJobError
+from contract.specification import Algorithm, InvalidJobError
 from lambdas.plan.names import base_name
 from lambdas.plan.plan import plan
 from lambdas.plan.site import Site
@@ -32,6 +32,22 @@ SAGEMAKER_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
 def planned(given: object, *, run: str = "text8-1", data: bool = True) -> dict[str, Any]:
     return plan(ALGORITHM, SITE, {"name": run, "input": given}, lambda bucket, prefix: data)
+
+
+def supervised() -> Algorithm:
+    """The algorithm with the mode that classifies, whether its description has it or not."""
+    mode = ALGORITHM.hyperparameters["mode"].model_copy(update={"choices": ("cbow", "supervised")})
+    return ALGORITHM.model_copy(update={"hyperparameters": {**ALGORITHM.hyperparameters, "mode": mode}})
+
+
+def classified(**more: Any) -> dict[str, Any]:
+    """The plan of a supervised run."""
+    given = {"inputs": GOOD["inputs"], "hyperparameters": {"mode": "supervised"}, **more}
+    return plan(supervised(), SITE, {"name": "r", "input": given}, lambda bucket, prefix: True)
+
+
+def channel(**more: Any) -> dict[str, Any]:
+    return {"inputs": {"train": {"s3_uri": "s3://the-data/blazingtext/train.jsonl", **more}}}
 
 
 def refusal(given: object, **more: Any) -> str:
@@ -126,6 +142,119 @@ def test_traffic_moves_to_one_instance_first_when_there_are_several() -> None:
     assert (routing(1), routing(2)) == ("ALL_AT_ONCE", "CANARY")
 
 
+MANIFEST = "AugmentedManifestFile"
+WITH_VALIDATION = {"inputs": {**GOOD["inputs"], "validation": "s3://the-data/blazingtext/validation"}}
+
+
+def test_an_augmented_manifest_needs_nothing_but_its_name_to_come_through_a_pipe() -> None:
+    said = channel(
+        s3_data_type=MANIFEST, input_mode="Pipe", record_wrapper="RecordIO", attribute_names=["source", "label"]
+    )
+    made = classified(**channel(s3_data_type=MANIFEST))["training"]["InputDataConfig"]
+    assert made == classified(**said)["training"]["InputDataConfig"]
+    assert made == [
+        {
+            "ChannelName": "train",
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": MANIFEST,
+                    "S3Uri": "s3://the-data/blazingtext/train.jsonl",
+                    "S3DataDistributionType": "FullyReplicated",
+                    "AttributeNames": ["source", "label"],
+                }
+            },
+            "ContentType": "text/plain",
+            "InputMode": "Pipe",
+            "CompressionType": "None",
+            "RecordWrapperType": "RecordIO",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (
+            {"s3_data_type": MANIFEST, "attribute_names": ["label", "source"]},
+            'inputs.train.attribute_names is ["label", "source"]; it must be ["source", "label"].',
+        ),
+        (
+            {"attribute_names": ["source", "label"]},
+            'inputs.train.attribute_names is ["source", "label"], but s3_data_type is S3Prefix; leave it out, or set '
+            "s3_data_type to AugmentedManifestFile.",
+        ),
+        (
+            {"s3_data_type": MANIFEST, "input_mode": "File"},
+            'inputs.train.input_mode is "File"; with an AugmentedManifestFile it must be Pipe.',
+        ),
+        (
+            {"s3_data_type": MANIFEST, "record_wrapper": "None"},
+            'inputs.train.record_wrapper is "None"; with an AugmentedManifestFile it must be RecordIO.',
+        ),
+        (
+            {"s3_data_type": MANIFEST, "compression": "Gzip"},
+            'inputs.train.compression is "Gzip"; with an AugmentedManifestFile it must be None.',
+        ),
+        (
+            {"record_wrapper": "RecordIO"},
+            'inputs.train.record_wrapper is "RecordIO"; in File mode it must be None.',
+        ),
+        (
+            {"input_mode": "Pipe"},
+            'inputs.train.s3_data_type is "S3Prefix"; in Pipe mode it must be AugmentedManifestFile.',
+        ),
+        ({"input_mode": "FastFile"}, 'inputs.train.input_mode is "FastFile"; it must be File or Pipe.'),
+        ({"input_mode": "pipe"}, 'inputs.train.input_mode is "pipe"; it must be File, Pipe or FastFile.'),
+        ({"attribute_names": []}, "inputs.train.attribute_names is []; it must be a list of 1 to 16 attribute names."),
+        ({"record_wrapper": "TFRecord"}, 'inputs.train.record_wrapper is "TFRecord"; it must be None or RecordIO.'),
+    ],
+)
+def test_a_way_of_delivery_that_cannot_be_is_answered_in_one_sentence(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidJobError) as error:
+        classified(**channel(**fields))
+    assert str(error.value) == sentence
+
+
+def test_a_channel_without_attributes_takes_no_manifest_but_any_pipe_that_it_names() -> None:
+    described = ALGORITHM.channels["train"].model_copy(update={"attributes": ()})
+    algorithm = supervised().model_copy(update={"channels": {"train": described}})
+
+    def configured(**fields: Any) -> Any:
+        given = {"hyperparameters": {"mode": "supervised"}, **channel(**fields)}
+        made = plan(algorithm, SITE, {"name": "r", "input": given}, lambda bucket, prefix: True)
+        return made["training"]["InputDataConfig"][0]
+
+    found = configured(input_mode="Pipe", record_wrapper="RecordIO", compression="Gzip")
+    assert (found["InputMode"], found["RecordWrapperType"], found["CompressionType"]) == ("Pipe", "RecordIO", "Gzip")
+    with pytest.raises(InvalidJobError, match="which this channel does not take; it must be S3Prefix"):
+        configured(s3_data_type=MANIFEST)
+
+
+def test_a_gate_without_a_metric_looks_at_what_the_mode_is_judged_by() -> None:
+    assert planned({**GOOD, "gate": {"at_least": 0.6}})["gate"]["metric"] == "train:mean_rho"
+    assert classified(**WITH_VALIDATION, gate={"at_least": 0.9})["gate"]["metric"] == "validation:accuracy"
+    assert classified(gate={"metric": "train:accuracy", "at_least": 0.9})["gate"]["metric"] == "train:accuracy"
+
+
+@pytest.mark.parametrize("metric", [None, "validation:accuracy"])
+def test_accuracy_without_a_validation_channel_can_be_no_gate_and_is_none_unless_asked_for(metric: str | None) -> None:
+    assert classified()["gate"] is None
+    with pytest.raises(InvalidJobError) as error:
+        classified(gate={"metric": metric, "at_least": 0.9})
+    assert str(error.value) == (
+        "gate asks for validation:accuracy, but inputs has no channel 'validation' to measure it on; add the channel, "
+        "or leave the gate out."
+    )
+
+
+def test_a_job_watches_for_the_metrics_of_its_mode_alone() -> None:
+    def watched(made: dict[str, Any]) -> list[str]:
+        return [found["Name"] for found in made["training"]["AlgorithmSpecification"]["MetricDefinitions"]]
+
+    assert watched(planned(GOOD)) == ["train:mean_rho", "train:throughput"]
+    assert watched(classified()) == ["validation:accuracy", "train:accuracy", "train:throughput"]
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -167,7 +296,21 @@ def test_traffic_moves_to_one_instance_first_when_there_are_several() -> None:
         ({"resources": {"spot": "yes"}}, 'resources.spot is "yes"; it must be true or false.'),
         ({"gate": {"metric": "rho", "at_least": 0.5}}, "gate.metric is 'rho', which blazingtext does not emit"),
         ({"gate": {"metric": "train:mean_rho"}}, "gate asks for nothing"),
-        ({"gate": {"at_least": 0.5}}, "gate.metric is missing; it must be the name of a metric"),
+        ({"gate": {}}, "gate asks for nothing"),
+        ({"gate": {"metric": 3, "at_least": 0.5}}, "gate.metric is 3; it must be the name of a metric"),
+        (
+            {"gate": {"metric": "validation:accuracy", "at_least": 0.5}},
+            "gate.metric is 'validation:accuracy', which blazingtext does not emit with mode=batch_skipgram; it must "
+            "be one of train:mean_rho, train:throughput.",
+        ),
+        (
+            {"inputs": {"train": {"s3_uri": GOOD["inputs"]["train"], "s3_data_type": "AugmentedManifestFile"}}},
+            "mode=batch_skipgram reads its corpus from files; set the input mode of channel 'train' to File.",
+        ),
+        (
+            {"inputs": {"train": GOOD["inputs"]["train"], "test": "s3://the-data/blazingtext/x"}},
+            "mode=batch_skipgram has no use for channel 'test'; leave it out.",
+        ),
         ({"gate": {"metric": "train:mean_rho", "at_least": "0.5"}}, 'gate.at_least is "0.5"; it must be a number.'),
         ({"gate": {"metric": "train:mean_rho", "at_least": True}}, "gate.at_least is true; it must be a number."),
         (

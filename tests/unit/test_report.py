@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import tarfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 from kindling import runs
-from kindling.reports import write_report
+from kindling.reports import classification, figures, write_report
 from kindling.reports.labels import Box, place
 from kindling.reports.vectors import Vectors, of_model, read
 from kindling.runs import History, Run, State
@@ -52,6 +53,41 @@ RUN = Run(
 )
 
 
+LABELS = ("__label__<b>spam</b>", "__label__ham", "__label__rare")
+SCORES: dict[str, Any] = {
+    "examples": 2000,
+    "accuracy": 0.8765,
+    "at_k": [{"k": k, "precision": 0.8765 / k, "recall": 0.9} for k in range(1, 6)],
+    "labels": [
+        {"label": label, "precision": score, "recall": score, "f1": score, "support": support}
+        for label, score, support in zip(LABELS, (0.9, 0.4, 0.0), (1500, 500, 0), strict=True)
+    ],
+    "confusion": {"labels": LABELS, "counts": [[1400, 99, 1], [300, 200, 0], [0, 0, 0]]},
+}
+CLASSIFIER = replace(
+    RUN,
+    output={
+        **OUTPUT,
+        "evaluation": {"metrics": {}, "details": {}, "gate": None},
+        "training": {
+            "model_s3_uri": "s3://the-models/blazingtext/classifier/output/model.tar.gz",
+            "training_seconds": 20,
+            "metrics": {"train:accuracy": 0.9533, "validation:accuracy": 0.8912, "train:throughput": 12.5},
+        },
+    },
+)
+
+
+def packed(**files: bytes) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, body in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(body)
+            archive.addfile(member, io.BytesIO(body))
+    return content.getvalue()
+
+
 def text_vectors() -> bytes:
     matrix = np.random.default_rng(1).normal(size=(len(WORDS), 5))
     lines = [f"{len(WORDS)} 5", *(f"{word} {' '.join(map(str, row))}" for word, row in zip(WORDS, matrix, strict=True))]
@@ -65,16 +101,16 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTarget]
     host, port = server.get_host_and_port()
     names = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
     found = EmbeddedTarget(tmp_path_factory.mktemp("state"), f"http://{host}:{port}", names)
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, content in (("eval.json", b"{}"), ("vectors.txt", text_vectors())):
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    found.client("s3").create_bucket(Bucket="the-models")
-    found.client("s3").put_object(
-        Bucket="the-models", Key="blazingtext/job/output/model.tar.gz", Body=packed.getvalue()
-    )
+    s3 = found.client("s3")
+    s3.create_bucket(Bucket="the-models")
+    for key, body in {
+        "job/output/model.tar.gz": packed(**{"eval.json": b"{}", "vectors.txt": text_vectors()}),
+        "classifier/output/model.tar.gz": packed(**{"model.bin": b"x"}),
+        "classifier/output/output.tar.gz": packed(
+            **{"plot.txt": b"x", "evaluation/classification.json": json.dumps(SCORES).encode()}
+        ),
+    }.items():
+        s3.put_object(Bucket="the-models", Key=f"blazingtext/{key}", Body=body)
     yield found
     server.stop()
 
@@ -120,6 +156,45 @@ def test_a_failed_run_has_a_report_with_its_cause_escaped(target: EmbeddedTarget
     assert "Train: &lt;script&gt;" in html
     assert "<script>" not in html
     assert "<svg" not in html
+
+
+def test_a_classifiers_report_tells_what_it_reached_on_the_test_channel(target: EmbeddedTarget, tmp_path: Path) -> None:
+    html = write_report(target, CLASSIFIER, tmp_path / "report.html").path.read_text()
+    cards = re.findall(r'<div class="card"><b>(.*?)</b><span[^>]*>(.*?)</span>', html)
+    assert cards[:4] == [
+        ("0.8765", "accuracy, test"),
+        ("0.9533", "accuracy, train"),
+        ("0.8912", "accuracy, validation"),
+        ("12.5", "throughput"),
+    ]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)]
+    assert ["2", "0.4382", "0.9000"] in rows
+    assert not [row for row in rows if row[:1] == ["4"]], "there are three labels"
+    worst = [row for row in rows if row and row[-1] in ("1,500", "500", "0")]
+    assert worst == [
+        ["ham", "0.400", "0.400", "0.400", "500"],
+        ["&lt;b&gt;spam&lt;/b&gt;", "0.900", "0.900", "0.900", "1,500"],
+    ]
+    (drawn,) = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
+    assert 'aria-label="True labels by predicted labels"' in drawn
+    assert re.search(r"<text[^>]*>1400</text>", drawn), "cells have numbers"
+    assert "<b>spam" not in html
+    assert not re.search(r"<(script|link|img|image|iframe)|@import|url\((?!#)|(src|href)=\"(?!#)", html)
+
+
+@pytest.mark.parametrize("body", [b"no archive", packed(**{"evaluation/classification.json": b"{}"}), packed(a=b"")])
+def test_scores_that_cannot_be_read_are_left_out(target: EmbeddedTarget, body: bytes) -> None:
+    target.client("s3").put_object(Bucket="the-models", Key="odd/output/output.tar.gz", Body=body)
+    assert classification.of_run(target, "s3://the-models/odd/output/model.tar.gz") is None
+
+
+def test_a_large_table_of_confusions_is_drawn_without_numbers() -> None:
+    names = [f"label {number}" for number in range(50)] + ["a name that is much longer than there is room for"]
+    counts = [[10 if row == column else row % 2 for column in range(51)] for row in range(51)]
+    drawn = figures.confusion(names, counts)
+    assert "a name that is much l…" in drawn
+    assert ">10</text>" not in drawn
+    assert len(drawn) < 1_000_000
 
 
 def test_vectors_are_read_out_of_the_archive_as_it_streams(target: EmbeddedTarget) -> None:

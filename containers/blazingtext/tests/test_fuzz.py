@@ -1,9 +1,10 @@
-"""The engine's C++ under AddressSanitizer and UBSan, on random corpora and hyperparameters: tests/fuzz.
+"""The engine's C++ under AddressSanitizer and UBSan, on random corpora, hyperparameters and model files: tests/fuzz.
 
 More cases, other cases, and a case again (after one of these tests has built the driver):
 
     build/fuzz/fuzz_engine --cases 100000 --seed 2
     build/fuzz/fuzz_engine --cases 1 --seed 1 --first 672
+    build/fuzz/fuzz_models --cases 100000 --seed 2
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def has_sanitizers(folder: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drivers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not has_sanitizers(tmp_path_factory.mktemp("compiler")):
         pytest.skip("the C++ compiler has no AddressSanitizer and UBSan")
     programs = Path(sys.executable).parent  # cmake and ninja come with the packages for tests
@@ -46,7 +47,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    return BUILD / "fuzz_engine"
+    return BUILD
 
 
 def fuzz(driver: Path, cases: int) -> None:
@@ -56,11 +57,15 @@ def fuzz(driver: Path, cases: int) -> None:
     print(done.stdout)
 
 
-def test_random_corpora_and_settings_neither_crash_the_engine_nor_give_nan(driver: Path) -> None:
-    fuzz(driver, 300)
+def test_random_corpora_and_settings_neither_crash_the_engine_nor_give_nan(drivers: Path) -> None:
+    fuzz(drivers / "fuzz_engine", 300)
+
+
+def test_random_and_damaged_models_are_read_or_refused_and_crash_nothing(drivers: Path) -> None:
+    fuzz(drivers / "fuzz_models", 3000)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_ten_thousand_random_corpora_and_settings_neither_crash_the_engine_nor_give_nan(driver: Path) -> None:
-    fuzz(driver, 10_000)
+def test_ten_thousand_random_corpora_and_settings_neither_crash_the_engine_nor_give_nan(drivers: Path) -> None:
+    fuzz(drivers / "fuzz_engine", 10_000)

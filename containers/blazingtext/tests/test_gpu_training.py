@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blazingtext import fasttext_format, gpu
+from blazingtext import gpu
 from blazingtext import train as train_job
 from blazingtext._engine import Corpus, CorpusPart, Trainer
+from blazingtext.model import Model
 from contract.environment import TrainingEnvironment
 from contract.paths import Paths
 from contract.training import installed_algorithm
@@ -251,8 +252,8 @@ def test_a_job_on_a_gpu_leaves_what_a_job_on_the_cpu_leaves(
     assert "Running single machine GPU BlazingText training using skipgram mode." in caplog.text
     assert "##### Alpha: 0.0000  Progress: 100.00%" in capsys.readouterr().out
     assert {path.name for path in environment.paths.model.iterdir()} == {"vectors.txt", "vectors.bin", "eval.json"}
-    model = fasttext_format.read(environment.paths.model / "vectors.bin")
-    assert np.abs(model.output).max() > 0
+    model = Model(environment.paths.model / "vectors.bin")
+    assert np.abs(model.output.numbers).max() > 0
     header, first = (environment.paths.model / "vectors.txt").read_text().splitlines()[:2]
     assert header == f"{len(model.words)} 12"
     assert first.split(" ")[0] == model.words[0]

@@ -17,6 +17,7 @@ from gensim.models.fasttext import FastText, load_facebook_model, save_facebook_
 
 from blazingtext import fasttext_format
 from blazingtext._engine import CorpusPart, Trainer
+from blazingtext.model import Model
 from blazingtext.pretrained import PretrainedVectors
 from contract.channels import InputChannel
 
@@ -101,8 +102,8 @@ def test_a_model_of_others_goes_on(jobs: Jobs, corpus: bytes, tmp_path: Path, re
         sentences, sg=1, sample=0, hs=int(not negative_sampling), negative=5 * negative_sampling, **options
     )
     save_facebook_model(model, str(tmp_path / "model.bin"))
-    fast, before = fasttext.load_model(str(tmp_path / "model.bin")), fasttext_format.read(tmp_path / "model.bin")
-    assert np.abs(before.output).max() > 1e-3
+    fast, before = fasttext.load_model(str(tmp_path / "model.bin")), Model(tmp_path / "model.bin")
+    assert np.abs(before.output.numbers).max() > 1e-3
 
     content = (tmp_path / "model.bin").read_bytes()
     host = succeeded(jobs.train(corpus, {**SUBWORDS, **STILL}, vectors_channel(model_bin=content)))
@@ -110,10 +111,10 @@ def test_a_model_of_others_goes_on(jobs: Jobs, corpus: bytes, tmp_path: Path, re
     assert set(vectors) == set(fast.get_words())
     for word, numbers in vectors.items():
         np.testing.assert_allclose(numbers, fast.get_word_vector(word), rtol=1e-5, atol=1e-7)
-    after = fasttext_format.read(host.model / "vectors.bin")
+    after = Model(host.model / "vectors.bin")
     for row, word in enumerate(before.words):
-        expected = before.output[row] if negative_sampling else np.zeros(12)
-        np.testing.assert_allclose(after.output[after.words.index(word)], expected, atol=1e-15)
+        expected = before.output.numbers[row] if negative_sampling else np.zeros(12)
+        np.testing.assert_allclose(after.output.numbers[after.words.index(word)], expected, atol=1e-15)
 
 
 def test_plain_vectors_start_a_subword_model_as_its_composed_vectors(jobs: Jobs, read_text: ReadText) -> None:

@@ -16,7 +16,8 @@ import pytest
 from numpy.typing import NDArray
 
 from blazingtext import fasttext_format
-from blazingtext._engine import quantise
+from blazingtext._engine import FormatError, quantise
+from blazingtext.model import Model
 from blazingtext.quantised import QuantisedMatrix
 from blazingtext.quantised_model import write_quantised
 from blazingtext.word_vectors import WordVectors
@@ -83,10 +84,10 @@ def test_fasttext_loads_the_ftz_with_our_vectors_of_it(jobs: Jobs, corpus: bytes
     host = jobs.train(corpus, {"quantize": "True", "quantized_block": block, "evaluation": "False"})
     assert host.process.returncode == 0, host.output
     path = host.model / "vectors.ftz"
-    fast, model = fasttext.load_model(str(path)), fasttext_format.read(path)
+    fast, model = fasttext.load_model(str(path)), Model(path)
     assert fast.is_quantized()
-    assert fast.get_words() == model.words == fasttext_format.read(host.model / "vectors.bin").words
-    ours = WordVectors.of(model)
+    assert fast.get_words() == model.words == Model(host.model / "vectors.bin").words
+    ours = WordVectors(model)
     for word in [*model.words, "unheard-of"]:
         np.testing.assert_allclose(fast.get_word_vector(word), ours.lookup([word])[0], rtol=1e-5, atol=1e-7)
     assert [word for _, word in fast.get_nearest_neighbors("tiger", 3)] == [
@@ -103,7 +104,7 @@ def test_ngrams_are_kept_and_unused_buckets_are_not(jobs: Jobs, corpus: bytes, r
         read_text(host.model / "vectors.txt"),
         WordVectors.read(host.model),
     )
-    quantised = WordVectors.of(fasttext_format.read(path))
+    quantised = WordVectors(Model(path))
     for word in [*full, "tigerish", "q"]:
         vector = quantised.lookup([word])[0]
         np.testing.assert_allclose(vector, fast.get_word_vector(word), rtol=1e-4, atol=1e-6)
@@ -149,16 +150,19 @@ def test_fasttext_reads_and_writes_the_same_bytes(tmp_path: Path, lengths_apart:
     model.save_model(str(tmp_path / "its.ftz"))
     # fastText keeps the list of buckets in a table without order.
     for name in ("ours.ftz", "its.ftz"):
-        read = fasttext_format.read(tmp_path / name)
+        read = Model(tmp_path / name)
         assert read.kept_buckets is not None
-        assert read.kept_buckets.tolist() == [[900 + place, place] for place in range(100)]
+        assert sorted(read.kept_buckets.tolist()) == [[900 + place, place] for place in range(100)]
         assert read.words == words
-        assert isinstance(read.input, QuantisedMatrix)
+        assert read.quantised
         np.testing.assert_array_equal(read.input[np.arange(400)], matrix[np.arange(400)])
     assert (tmp_path / "its.ftz").stat().st_size == (tmp_path / "ours.ftz").stat().st_size
-    ours = WordVectors.of(read)
+    ours = WordVectors(read)
     for word in [*words[:20], "unheard"]:
         np.testing.assert_allclose(ours.lookup([word])[0], model.get_word_vector(word), rtol=1e-4, atol=1e-6)
+
+
+QUANTISER = struct.pack("<4i", 12, 6, 2, 2)
 
 
 def damaged(content: bytes, offset: int, replacement: bytes) -> bytes:
@@ -169,7 +173,7 @@ def damaged(content: bytes, offset: int, replacement: bytes) -> bytes:
 def quantised(trained: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model of `trained` as a .ftz."""
     path = tmp_path_factory.mktemp("quantised") / "vectors.ftz"
-    write_quantised(fasttext_format.read(trained.model / "vectors.bin"), path, block=2, seed=1, threads=1)
+    write_quantised(Model(trained.model / "vectors.bin"), path, block=2, seed=1, threads=1)
     return path
 
 
@@ -177,23 +181,26 @@ def quantised(trained: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("damage", "reason"),
     [
         (lambda content, matrix: content[:-1], "the file ends inside the output matrix, 1 bytes early"),
-        (lambda content, matrix: content[: matrix + 40], "the file ends inside the quantised matrix"),
+        (lambda content, matrix: content[: matrix + 40], "the file ends inside the quantised input matrix"),
         (lambda content, matrix: content + b"!", "1 bytes follow the end of the model"),
         (lambda content, matrix: damaged(content, matrix, b"\x02"), "the flag before the input matrix is 2"),
-        (lambda content, matrix: damaged(content, matrix + 2, b"\xff"), "sizes make no sense"),
-        (lambda content, matrix: damaged(content, matrix + 10, b"\x0d"), "does not fit 13 dimensions in 6 blocks"),
+        (lambda content, matrix: damaged(content, matrix + 2, b"\xff"), "the input matrix has shape (255, 12)"),
+        (lambda content, matrix: damaged(content, matrix + 10, b"\x0d"), ", 13); it must be"),
+        (lambda content, matrix: damaged(content, matrix + 18, b"\x01"), "sizes make no sense"),
+        (lambda content, matrix: damaged(content, matrix + 21, b"\xff"), "sizes make no sense"),
+        (lambda content, matrix: damaged(content, content.index(QUANTISER), b"\x0d"), "does not fit 12 dimensions"),
     ],
 )
 def test_a_damaged_ftz_is_refused_with_the_offset_and_the_reason(
     quantised: Path, tmp_path: Path, damage: Callable[[bytes, int], bytes], reason: str
 ) -> None:
     content = quantised.read_bytes()
-    rows = len(fasttext_format.read(quantised).words)
+    rows = len(Model(quantised).words)
     matrix = content.index(struct.pack("<2b2q", 1, 1, rows, 12))
     path = tmp_path / "vectors.ftz"
     path.write_bytes(damage(content, matrix))
-    with pytest.raises(fasttext_format.FormatError, match="at offset") as refusal:
-        fasttext_format.read(path)
+    with pytest.raises(FormatError, match="at offset") as refusal:
+        Model(path)
     assert reason in str(refusal.value)
 
 

@@ -16,7 +16,8 @@ import httpx
 import numpy as np
 import pytest
 
-from blazingtext import fasttext_format
+from blazingtext._engine import FormatError
+from blazingtext.model import Model
 from blazingtext.quantised_model import write_quantised
 from blazingtext.word_vectors import WordVectors
 
@@ -121,7 +122,7 @@ def test_neighbours_are_those_of_greatest_cosine_without_the_word_itself(
 
 
 def test_more_neighbours_than_words_are_all_the_others(client: httpx.Client, trained: Host) -> None:
-    words = fasttext_format.read(trained.model / "vectors.bin").words
+    words = Model(trained.model / "vectors.bin").words
     (answer,) = ask(client, {"instances": ["tiger"], "configuration": {"nearest": 10**6}}).json()
     assert {neighbor["word"] for neighbor in answer["neighbors"]} == set(words) - {"tiger"}
 
@@ -134,7 +135,7 @@ def test_more_neighbours_than_words_are_all_the_others(client: httpx.Client, tra
         ({"words": ["a"]}, 'the request has no "instances"; it must be {"instances": [...]}.'),
         (["a"], 'the request has no "instances"; it must be {"instances": [...]}.'),
         ({"instances": "a"}, '"instances" is a string; it must be a list.'),
-        ({"instances": ["a", 5]}, "instance 1 is 5; every instance must be a string, a word."),
+        ({"instances": ["a", 5]}, "instance 1 is 5; every instance must be a string, a word"),
         ({"instances": ["a"], "configuration": 7}, '"configuration" is a number; it must be an object.'),
         ({"instances": ["a"], "configuration": {"k": 2}}, "configuration 'k' is unknown; known is nearest."),
         (
@@ -199,10 +200,11 @@ def damaged(content: bytes, offset: int, replacement: bytes) -> bytes:
         (lambda content: content[:120], "the file ends inside the dictionary"),
         (lambda content: content + b"!", "1 bytes follow the end of the model"),
         (lambda content: damaged(content, 0, b"PK"), "at offset 0, this is no fastText model"),
-        (lambda content: damaged(content, 4, struct.pack("<i", 11)), "at offset 4, the format's version is 11"),
-        (lambda content: damaged(content, 36, struct.pack("<i", 3)), "this is a supervised model"),
+        (lambda content: damaged(content, 4, struct.pack("<i", 10)), "at offset 4, the format's version is 10"),
+        (lambda content: damaged(content, 36, struct.pack("<i", 4)), "at offset 36, the architecture is 4"),
+        (lambda content: damaged(content, 36, struct.pack("<i", 3)), "this is a classifier without labels"),
         (lambda content: damaged(content, 8, struct.pack("<i", 13)), "the input matrix has shape"),
-        (lambda content: damaged(content, 92, b"\xff"), "entry 0 of the dictionary is not UTF-8"),
+        (lambda content: damaged(content, content.index(b"\0", 92) + 9, b"\1"), "entry 0 of the dictionary is damaged"),
     ],
 )
 def test_a_damaged_model_is_refused_with_the_offset_and_the_reason(
@@ -211,8 +213,8 @@ def test_a_damaged_model_is_refused_with_the_offset_and_the_reason(
     (tmp_path / "model").mkdir()
     path = tmp_path / "model" / "vectors.bin"
     path.write_bytes(damage((trained.model / "vectors.bin").read_bytes()))
-    with pytest.raises(fasttext_format.FormatError, match="at offset") as refusal:
-        fasttext_format.read(path)
+    with pytest.raises(FormatError, match="at offset") as refusal:
+        Model(path)
     assert reason in str(refusal.value)
 
 
@@ -220,7 +222,7 @@ def test_a_server_without_its_model_ends_with_the_reason(tmp_path: Path, run_com
     process = run_command("serve", {"SAGEMAKER_BASE_DIR": str(tmp_path)})
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "the model holds neither vectors.bin nor vectors.ftz; one must be at the root of model.tar.gz." in output
+    assert "the model holds none of model.bin, model.ftz, vectors.bin, vectors.ftz; one must be at the root" in output
     assert "Traceback" not in output
 
 
@@ -228,7 +230,7 @@ def test_a_model_with_quantised_vectors_alone_is_served_from_them(
     trained: Host, tmp_path: Path, serve: Serve, read_text: ReadText
 ) -> None:
     (tmp_path / "model").mkdir()
-    model = fasttext_format.read(trained.model / "vectors.bin")
+    model = Model(trained.model / "vectors.bin")
     write_quantised(model, tmp_path / "model" / "vectors.ftz", block=2, seed=1, threads=1)
     expected = read_text(trained.model / "vectors.txt")
     with serve(tmp_path) as (client, _):
@@ -238,5 +240,5 @@ def test_a_model_with_quantised_vectors_alone_is_served_from_them(
         )  # few words: each has its own centroid
         assert unknown["vector"] == [0.0] * 12
         (near,) = ask(client, {"instances": ["tiger"], "configuration": {"nearest": 3}}).json()
-    best = [item["word"] for item in WordVectors.of(model).neighbors("tiger", 3)]
+    best = [item["word"] for item in WordVectors(model).neighbors("tiger", 3)]
     assert [item["word"] for item in near["neighbors"]] == best

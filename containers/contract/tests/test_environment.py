@@ -12,7 +12,7 @@ from contract.cores import available_cpus
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
 from contract.paths import Paths
-from contract.specification import Algorithm, InvalidJobError
+from contract.specification import Algorithm, InvalidJobError, Rule
 
 WriteJob = Callable[..., Paths]
 
@@ -80,6 +80,13 @@ def test_a_channel_that_the_algorithm_does_not_read_is_named(
 def test_a_bad_hyperparameter_is_the_specifications_refusal(algorithm: Algorithm, write_job: WriteJob) -> None:
     with pytest.raises(InvalidJobError, match="epochs=11 is out of range; it must be an integer from 1 to 10"):
         TrainingEnvironment.read(algorithm, write_job(hyperparameters={"epochs": "11"}), {})
+
+
+def test_a_rule_about_a_channel_holds_in_the_container_too(algorithm: Algorithm, write_job: WriteJob) -> None:
+    rule = Rule(forbid={"epochs": (3,), "channels.train": ("File",)}, message="epochs={epochs} needs no file.")
+    algorithm = algorithm.model_copy(update={"rules": (rule,)})
+    with pytest.raises(InvalidJobError, match=r"^epochs=3 needs no file\.$"):
+        TrainingEnvironment.read(algorithm, write_job(hyperparameters={"epochs": "3"}), {})
 
 
 def test_a_channel_that_was_not_given_is_named_with_those_that_were(algorithm: Algorithm, write_job: WriteJob) -> None:

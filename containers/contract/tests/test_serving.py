@@ -8,30 +8,36 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from contract.errors import ClientError
 from contract.serving import (
     JSON,
     JSON_LINES,
+    Application,
     ServingSettings,
-    application,
     instances_handler,
     lines_handler,
 )
 
 
-def lengths(instances: Sequence[Any], configuration: Mapping[str, Any]) -> list[Any]:
+def lengths(instances: Sequence[Any], configurations: Sequence[Mapping[str, Any]]) -> list[Any]:
     """A model that measures strings."""
+    return [
+        {"length": len(instance) * configuration.get("times", 1)}
+        for instance, configuration in zip(instances, configurations, strict=True)
+    ]
+
+
+def configure(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
     if "refuse" in configuration:
         raise ClientError("refuse is not known.")
-    return [{"length": len(instance) * configuration.get("times", 1)} for instance in instances]
+    return configuration
 
 
 class Client:
     """Asks an application without a socket."""
 
-    def __init__(self, application: Starlette) -> None:
+    def __init__(self, application: Application) -> None:
         self._application = application
 
     def get(self, path: str) -> httpx.Response:
@@ -48,8 +54,9 @@ class Client:
 
 @pytest.fixture
 def client() -> Client:
-    handlers = {JSON: instances_handler(lengths), JSON_LINES: lines_handler(lengths, cheap=lambda _i, _c: True)}
-    return Client(application(handlers, ServingSettings(max_body_bytes=2**20)))
+    lines = lines_handler(lengths, cheap=lambda _instances, _options: True)
+    handlers = {JSON: instances_handler(lengths, configure), JSON_LINES: lines}
+    return Client(Application(handlers, ServingSettings(max_body_bytes=2**20)))
 
 
 def test_ping_is_200_and_empty(client: Client) -> None:
@@ -75,7 +82,7 @@ def test_a_request_without_content_type_is_taken_for_the_first(client: Client) -
 
 def test_a_refusal_is_400_and_a_bug_500_and_the_server_goes_on(client: Client) -> None:
     refused = client.post("/invocations", json={"instances": [], "configuration": {"refuse": True}})
-    assert (refused.status_code, refused.json()) == (400, {"error": "refuse is not known."})
+    assert (refused.status_code, refused.json()) == (400, {"error": "configuration refuse is not known."})
     broken = client.post("/invocations", json={"instances": [5]})
     assert (broken.status_code, broken.json()) == (500, {"error": "the request failed: TypeError."})
     assert client.post("/invocations", json={"instances": ["a"]}).status_code == 200
@@ -95,7 +102,7 @@ def test_an_unknown_content_type_is_415(client: Client) -> None:
 
 def test_execution_parameters_are_what_a_batch_transform_reads() -> None:
     settings = ServingSettings.from_environ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "7", "KINDLING_CPUS_PER_HOST": "4"})
-    answer = Client(application({JSON: instances_handler(lengths)}, settings)).get("/execution-parameters")
+    answer = Client(Application({JSON: instances_handler(lengths)}, settings)).get("/execution-parameters")
     assert answer.json() == {"MaxConcurrentTransforms": 4, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 7}
 
 

@@ -107,3 +107,28 @@ def test_an_algorithm_that_is_not_distributed_refuses_a_second_host() -> None:
 def test_a_description_with_a_key_nobody_reads_is_refused() -> None:
     with pytest.raises(ValueError, match="colour"):
         algorithm(colour="red")
+
+
+def test_a_rule_may_look_at_the_channels_and_how_they_come() -> None:
+    rule = {"forbid": {"mode": ["slow"], "channels.train": ["Pipe"]}, "message": "mode={mode} reads files."}
+    toy = algorithm(rules=[rule])
+    values = toy.parse_hyperparameters({"mode": "slow"}, 1)
+    toy.check_channels(values, {"train": "File"})
+    toy.check_channels({**values, "mode": "fast"}, {"train": "Pipe"})
+    with pytest.raises(InvalidJobError, match=r"^mode=slow reads files\.$"):
+        toy.check_channels(values, {"train": "Pipe"})
+
+
+def test_metrics_are_those_of_the_jobs_hyperparameters() -> None:
+    metrics = [
+        {"name": "train:rho", "regex": "x", "when": {"mode": ["fast"]}},
+        {"name": "validation:accuracy", "regex": "x", "when": {"mode": ["slow"], "evaluate": [True]}},
+        {"name": "train:pace", "regex": "x"},
+    ]
+
+    def names(**values: Any) -> list[str]:
+        return [metric.name for metric in algorithm(metrics=metrics).metrics_with(values)]
+
+    assert names(mode="fast", evaluate=True) == ["train:rho", "train:pace"]
+    assert names(mode="slow", evaluate=True) == ["validation:accuracy", "train:pace"]
+    assert names(mode="slow", evaluate=False) == ["train:pace"]

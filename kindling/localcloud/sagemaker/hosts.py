@@ -75,7 +75,10 @@ class Ended:
 
 
 class RunningHosts:
-    """Containers, one for each host. Ends of containers and the request to stop arrive in one queue."""
+    """Containers, one for each host. What may end them arrives in one queue.
+
+    That is the end of a container, the request to stop, or an error that came up beside the containers.
+    """
 
     def __init__(self, events: queue.SimpleQueue[object]) -> None:
         self._events = events
@@ -93,7 +96,11 @@ class RunningHosts:
         threading.Thread(target=watch, name=f"{output.stream.name} end", daemon=True).start()
 
     def attend(self, deadline: float) -> Ended:
-        """Wait until every host is done, one fails, a stop is asked for, or the monotonic clock reaches `deadline`."""
+        """Wait until every host is done, one fails, a stop is asked for, or the monotonic clock reaches `deadline`.
+
+        Raises:
+            Exception: the error that arrived.
+        """
         while self._running:
             try:
                 event = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -101,6 +108,8 @@ class RunningHosts:
                 return Ended("overtime")
             if event == STOP:
                 return Ended("stopped")
+            if isinstance(event, Exception):
+                raise event
             ended = self._take(event)
             if ended.code != 0:
                 return ended
@@ -116,13 +125,13 @@ class RunningHosts:
                 event = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 break
-            if event != STOP:
+            if isinstance(event, tuple):
                 self._take(event)
         for container, _ in self._running.values():
             container.kill()
         while self._running:
             event = self._events.get()
-            if event != STOP:
+            if isinstance(event, tuple):
                 self._take(event)
 
     def _take(self, event: object) -> Ended:

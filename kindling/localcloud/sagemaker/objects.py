@@ -6,6 +6,7 @@ import mmap
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,25 @@ class Objects:
         with key.lock:
             key._value_buffer.seek(0)
             shutil.copyfileobj(key._value_buffer, file, _CHUNK_BYTES)
+
+    def blocks(self, address: Address) -> Iterator[bytes]:
+        """An object's bytes, block by block; nobody else is kept from the object between two of them.
+
+        Raises:
+            DataError: there is no such object.
+        """
+        key = self._find(address)
+        if key is None:
+            raise DataError(f"there is no object at {address}.")
+        at = 0
+        while True:
+            with key.lock:
+                key._value_buffer.seek(at)
+                block = key._value_buffer.read(_CHUNK_BYTES)
+            if not block:
+                return
+            yield block
+            at += len(block)
 
     def write(self, address: Address, path: Path, kms_key: str | None = None) -> None:
         """Put a file's content at an address."""

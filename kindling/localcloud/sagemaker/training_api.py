@@ -25,7 +25,10 @@ _CHANNEL: Supported = {
     "CompressionType": None,
     "InputMode": None,
     "RecordWrapperType": None,
-    "DataSource": {"S3DataSource": {"S3DataType": None, "S3Uri": None, "S3DataDistributionType": None}},
+    "ShuffleConfig": {"Seed": None},
+    "DataSource": {
+        "S3DataSource": {"S3DataType": None, "S3Uri": None, "S3DataDistributionType": None, "AttributeNames": None}
+    },
 }
 # What a request may ask for. Encryption, network isolation, the VPC, the volume and spot instances are understood and
 # change nothing here: the hosts are processes of this machine.
@@ -131,7 +134,7 @@ class TrainingJobs:
         algorithm = request.get("AlgorithmSpecification", {})
         if not algorithm.get("TrainingImage"):
             raise InvalidRequestError("AlgorithmSpecification.TrainingImage is required.")
-        require("AlgorithmSpecification.TrainingInputMode", algorithm.get("TrainingInputMode"), "File")
+        require("AlgorithmSpecification.TrainingInputMode", algorithm.get("TrainingInputMode"), "File", "Pipe")
         require("OutputDataConfig.CompressionType", request["OutputDataConfig"].get("CompressionType"), "GZIP")
         self._check_resources(request.get("ResourceConfig", {}))
         _check_time(request)

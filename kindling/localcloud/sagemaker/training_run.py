@@ -23,7 +23,9 @@ from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.logs import LogStream, OutputReader
 from kindling.localcloud.sagemaker.metrics import Metrics
 from kindling.localcloud.sagemaker.objects import Address, Objects
+from kindling.localcloud.sagemaker.pipes import Pipes
 from kindling.localcloud.sagemaker.runner import Runner, Start
+from kindling.localcloud.sagemaker.streams import Stream, stream_of
 from kindling.localcloud.sagemaker.training_job import (
     COMPLETED,
     OVERTIME,
@@ -71,6 +73,7 @@ class TrainingRun:
         count = job.request["ResourceConfig"]["InstanceCount"]
         self._hosts = [Host(f"algo-{rank}", self._folder / f"algo-{rank}") for rank in range(1, count + 1)]
         self._checkpoints: CheckpointFolders | None = None
+        self._streams: dict[str, Stream] = {}  # of the channels in Pipe mode
 
     def start(self) -> None:
         """Begin."""
@@ -124,6 +127,9 @@ class TrainingRun:
         deadline: float = time.monotonic() + self._job.request["StoppingCondition"]["MaxRuntimeInSeconds"]
         role = self._job.request["RoleArn"]
         for channel in channels_of(self._job.request):
+            if channel.piped:
+                self._streams[channel.name] = stream_of(channel, self._around.objects, self._folder, role)
+                continue
             folders = [host.paths.channel(channel.name) for host in self._hosts]
             download(channel, self._around.objects, folders, role, self._go_on)
         if self._checkpoints:
@@ -138,12 +144,24 @@ class TrainingRun:
     def _train(self, deadline: float) -> Ended:
         self._job.enter("Training")
         running = RunningHosts(self._events)
-        try:
-            self._start_hosts(running)
-            ended = running.attend(deadline)
-        except DataError:
-            running.end(self._around.limits.peers_grace_s)
-            raise
+        with Pipes(self._events.put) as pipes:
+            try:
+                self._lay(pipes)
+                self._start_hosts(running)
+                ended = running.attend(deadline)
+            except Exception:
+                running.end(self._around.limits.peers_grace_s)
+                raise
+            return self._end(running, ended)
+
+    def _lay(self, pipes: Pipes) -> None:
+        """Make the pipes of the channels in Pipe mode, for every host."""
+        for rank, host in enumerate(self._hosts):
+            for name, stream in self._streams.items():
+                pipes.lay(host.paths.channel(name), stream.part(rank, len(self._hosts)))
+
+    def _end(self, running: RunningHosts, ended: Ended) -> Ended:
+        """End what still runs."""
         if self._around.runner.ending:
             raise _CloudEndingError
         if ended.why == "overtime":

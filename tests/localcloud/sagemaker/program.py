@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,7 +25,17 @@ def train() -> int:
         for path in sorted((BASE / "input" / "data").rglob("*"))
         if path.is_file()
     }
-    report = {"config": config, "data": data, "environment": dict(os.environ)}
+    pipes = {
+        name: content.decode("latin-1")
+        for channel, epochs in json.loads(asked.get("epochs_of_pipes", "{}")).items()
+        for name, content in read_pipes(channel, epochs, int(asked.get("bytes_of_pipes", "-1")))
+    }
+    if "records_of" in asked:
+        from contract.channels import InputChannel
+
+        channel = InputChannel("train", BASE / "input" / "data" / asked["records_of"], input_mode="Pipe")
+        pipes = {f"{epoch}": [record.decode("latin-1") for record in channel.records()] for epoch in range(2)}
+    report = {"config": config, "data": data, "environment": dict(os.environ), "pipes": pipes}
     (BASE / "model" / f"{host}.json").write_text(json.dumps(report))
     if "checkpoint" in asked:
         keep(asked["checkpoint"], host)
@@ -32,7 +43,9 @@ def train() -> int:
         if key.startswith("print"):
             print(asked[key], flush=True)
     if "output" in asked:
-        (BASE / "output" / "data" / f"{host}.txt").write_text(asked["output"])
+        folder = BASE / "output" / "data" / asked.get("output_folder", "")
+        folder.mkdir(exist_ok=True)
+        (folder / f"{host}.txt").write_text(asked["output"])
     if "wait" in asked:
         wait(asked["wait"])
     if asked.get("fail_on", host) == host and "failure" in asked:
@@ -41,6 +54,16 @@ def train() -> int:
     if asked.get("killed_host") == host:
         os.kill(os.getpid(), signal.SIGKILL)
     return int(asked.get("exit", "0"))
+
+
+def read_pipes(channel: str, epochs: int, limit: int) -> Iterator[tuple[str, bytes]]:
+    """What comes through a channel's pipes, of each no more than `limit` bytes."""
+    for epoch in range(epochs):
+        path = BASE / "input" / "data" / f"{channel}_{epoch}"
+        while not path.exists():
+            time.sleep(0.01)
+        with path.open("rb", buffering=0) as pipe:
+            yield path.name, pipe.read(limit)
 
 
 def keep(text: str, host: str) -> None:

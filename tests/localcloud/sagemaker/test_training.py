@@ -168,6 +168,13 @@ def test_a_host_that_fails_without_a_failure_file_is_quoted(account: Account) ->
     )
 
 
+def test_folders_of_the_output_data_are_packed_with_it(account: Account) -> None:
+    asked = {"output": "scores", "output_folder": "evaluation"}
+    job = account.train(hosts=2, HyperParameters=asked)
+    output = job["ModelArtifacts"]["S3ModelArtifacts"].replace("model.tar.gz", "output.tar.gz")
+    assert account.archive(output) == {f"evaluation/algo-{rank}.txt": b"scores" for rank in (1, 2)}
+
+
 def test_a_stopped_job_keeps_what_the_container_saved_on_sigterm(account: Account) -> None:
     name = account.begin(HyperParameters={"print": "ready", "wait": "politely"})
     until(lambda: account.job(name, "InProgress")["SecondaryStatus"] == "Training")

@@ -29,6 +29,17 @@ def channel(**changes: Any) -> dict[str, Any]:
     return {"ChannelName": "train", "DataSource": {"S3DataSource": source}, **changes}
 
 
+def manifest(names: list[str] | None = None, **changes: Any) -> dict[str, Any]:
+    source = {
+        "S3DataType": "AugmentedManifestFile",
+        "S3Uri": "s3://bucket/train.manifest",
+        "AttributeNames": ["source", "label"] if names is None else names,
+    }
+    return channel(
+        DataSource={"S3DataSource": source}, **{"InputMode": "Pipe", "RecordWrapperType": "RecordIO", **changes}
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -43,8 +54,8 @@ def channel(**changes: Any) -> dict[str, Any]:
             "image nowhere/nothing:1 was not published to this embedded cloud",
         ),
         (
-            {"AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "Pipe"}},
-            "AlgorithmSpecification.TrainingInputMode=Pipe is not implemented by the embedded cloud; use File.",
+            {"AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "FastFile"}},
+            "AlgorithmSpecification.TrainingInputMode=FastFile is not implemented by the embedded cloud; use File.",
         ),
         (
             {
@@ -70,9 +81,32 @@ def channel(**changes: Any) -> dict[str, Any]:
             "CheckpointConfig.LocalPath=/tmp/mine is not implemented by the embedded cloud; use /opt/ml/checkpoints.",
         ),
         ({"CheckpointConfig": {"S3Uri": "https://example.com/prefix"}}, "CheckpointConfig.S3Uri: "),
-        ({"InputDataConfig": [channel(InputMode="Pipe")]}, "InputMode=Pipe is not implemented"),
-        ({"InputDataConfig": [channel(RecordWrapperType="RecordIO")]}, "RecordWrapperType=RecordIO is not"),
-        ({"InputDataConfig": [channel(ShuffleConfig={"Seed": 1})]}, "InputDataConfig.ShuffleConfig is not"),
+        ({"InputDataConfig": [channel(InputMode="FastFile")]}, "InputMode=FastFile is not implemented"),
+        (
+            {"InputDataConfig": [channel(RecordWrapperType="RecordIO")]},
+            "InputDataConfig 'train': RecordWrapperType=RecordIO can only be used in Pipe mode",
+        ),
+        (
+            {"InputDataConfig": [manifest(InputMode="File")]},
+            "S3DataType=AugmentedManifestFile can only be used if the channel's input mode is Pipe.",
+        ),
+        ({"InputDataConfig": [manifest([])]}, "AttributeNames is required with S3DataType=AugmentedManifestFile"),
+        ({"InputDataConfig": [manifest(["a"] * 17)]}, "Member must have length less than or equal to 16"),
+        ({"InputDataConfig": [manifest(["source", "source"])]}, "has a name twice; names must differ."),
+        ({"InputDataConfig": [manifest(CompressionType="Gzip")]}, "CompressionType=Gzip is not implemented"),
+        (
+            {
+                "InputDataConfig": [
+                    channel(
+                        DataSource={
+                            "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://a/b", "AttributeNames": ["x"]}
+                        }
+                    )
+                ]
+            },
+            "AttributeNames can only be used with S3DataType=AugmentedManifestFile, but it is S3Prefix.",
+        ),
+        ({"InputDataConfig": [channel(ShuffleConfig={})]}, "Missing required parameter"),
         ({"InputDataConfig": [channel(), channel()]}, "names channel 'train' more than once"),
         (
             {

@@ -105,6 +105,119 @@ class VectorFile:
             ValueError: a line that is not a word and dim finite numbers; the message names the file and the line.
         """
 
+class FormatError(ValueError):
+    """A file is no fastText model that can be used here. The message gives the file, the offset and the reason."""
+
+class StoredMatrix:
+    """A matrix of a model file, which stays where it is: rows are copied, or decoded, when they are taken."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def quantised(self) -> bool: ...
+    @property
+    def numbers(self) -> NDArray[np.float32]:
+        """shape (rows, dim): the matrix in the file, read-only and perhaps unaligned.
+
+        Raises:
+            ValueError: it is quantised.
+        """
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """shape (len(rows), dim): some rows.
+
+        Raises:
+            IndexError: a row that is not from 0 to shape[0] - 1.
+        """
+
+class ModelFile:
+    """fastText's .bin or .ftz, versions 11 and 12, mapped; processes that are forked off share it."""
+
+    def __init__(self, path: str, instructions: str = "") -> None:
+        """Maps the file.
+
+        Args:
+            instructions: that work on its rows, one of usable_instructions(), "" for the fastest.
+        Raises:
+            FormatError: it is no such model, or damaged.
+            OSError: it cannot be read.
+        """
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def header(self) -> dict[str, Any]:
+        """The fields of fasttext_format.Settings; max_char is 0 for classifiers of version 11."""
+
+    @property
+    def supervised(self) -> bool: ...
+    @property
+    def tokens(self) -> int:
+        """Of the corpus it was trained on."""
+
+    @property
+    def words(self) -> list[str]:
+        """In the order of the rows, a new list each time. What is not UTF-8 has replacement characters."""
+
+    @property
+    def labels(self) -> list[str]:
+        """With their prefix, in the order of the rows of a classifier's output matrix."""
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """shape (words,): how often each word occurred."""
+
+    @property
+    def kept_buckets(self) -> NDArray[np.int64] | None:
+        """shape (kept, 2): where only some hash buckets have rows, these and their places behind the words' rows."""
+
+    @property
+    def input(self) -> StoredMatrix:
+        """A row for each word and then one for each hash bucket, or for each that was kept."""
+
+    @property
+    def output(self) -> StoredMatrix:
+        """A row for each label of a classifier, else for each word, or none where it was left out."""
+
+    def word(self, row: int) -> str:
+        """Raises:
+        IndexError: there are fewer words.
+        """
+
+    def find(self, word: str) -> int:
+        """The row of a word, -1 when it is unknown."""
+
+    def vectors(self, words: list[str]) -> NDArray[np.float32]:
+        """shape (len(words), dim): as fastText's get_word_vector; zeros for a word of which nothing is known."""
+
+    def sentence_vectors(self, texts: list[str]) -> NDArray[np.float32]:
+        """shape (len(texts), dim): as fastText's get_sentence_vector; zeros for a text of which nothing is known."""
+
+    def unit_vectors(self, threads: int) -> NDArray[np.float32]:
+        """shape (words, dim): the vectors of all words, each made one long."""
+
+class Classifier:
+    """Gives texts labels, as fastText's predict does; many threads may ask at once."""
+
+    def __init__(self, model: ModelFile) -> None:
+        """Raises:
+        ValueError: the model is not supervised.
+        """
+
+    def predict(
+        self, texts: list[str], k: int | Sequence[int], threshold: float = 0.0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        """The k best labels of each text whose probability is at least the threshold.
+
+        Returns:
+            starts, shape (len(texts) + 1,): the answers to text i are those from starts[i] to starts[i + 1], best
+            first, of the other two arrays: the labels' numbers, and their probabilities, each 1e-5 too large.
+        Raises:
+            ValueError: a k below 1, or not as many as texts.
+            UnicodeEncodeError: a text that holds half of a surrogate pair.
+            FloatingPointError: the model's weights give no numbers.
+        """
+
 class Trainer:
     """Trains word vectors by skip-gram or CBOW with negative sampling on several threads.
 
@@ -363,3 +476,131 @@ def update_batch(
 
 def usable_instructions() -> list[str]:
     """The instruction sets that this processor runs of those the engine was compiled for, fastest first."""
+
+class ClassDictionary:
+    """The words and labels of a text classifier, numbered as in fastText's dictionary.
+
+    Args:
+        corpus: read with min_count 0, so that it has every word.
+        label_prefix: what tokens that are labels begin with.
+        kept: words that are taken however rare.
+    """
+
+    def __init__(self, corpus: Corpus, min_count: int, label_prefix: str, kept: list[str] = ...) -> None: ...
+    @property
+    def tokens(self) -> int:
+        """Tokens of the corpus, and one for the end of each line."""
+
+    @property
+    def words(self) -> list[str]:
+        """Most frequent first; </s>, the end of a line, is among them."""
+
+    @property
+    def labels(self) -> list[str]:
+        """With their prefix, most frequent first."""
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Of the words and then of the labels; 0 for kept words that do not occur."""
+
+class Examples:
+    """Labelled lines as rows of the input matrix: those of their words, then those of their words' n-grams.
+
+    Lines without a label or without anything known are left out.
+
+    Raises:
+        ValueError: the words and buckets are more than 2^32.
+    """
+
+    def __init__(
+        self, corpus: Corpus, dictionary: ClassDictionary, *, word_ngrams: int, buckets: int, threads: int
+    ) -> None: ...
+    def encode(self, corpus: Corpus, dictionary: ClassDictionary, threads: int) -> Examples:
+        """The examples of another corpus, as a model that is trained on these sees them."""
+
+    def only(self, rows: list[int]) -> Examples:
+        """The same examples for a model that has only these rows of the input matrix, ascending.
+
+        Raises:
+            ValueError: there is no such row.
+        """
+
+    def __len__(self) -> int: ...
+    @property
+    def rows(self) -> int:
+        """Of all examples together."""
+
+    @property
+    def bucket_ids(self) -> NDArray[np.uint32]:
+        """The hash buckets in use, ascending: those of the input matrix's rows behind the words'."""
+
+class ClassTrainer:
+    """Trains a text classifier.
+
+    Args:
+        label_weights: by which each label's gradient is multiplied; all alike when empty.
+        instructions: name of a kernel of `usable_instructions()`, "" for the fastest.
+    Raises:
+        ValueError: there is no example, or a setting that cannot be trained with.
+        MemoryError: the matrices do not fit into memory.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        dictionary: ClassDictionary,
+        *,
+        loss: str,
+        dim: int,
+        epochs: int,
+        learning_rate: float,
+        seed: int,
+        threads: int,
+        label_weights: list[float] = ...,
+        instructions: str = "",
+    ) -> None: ...
+    def train(self, examples: int) -> bool:
+        """Train about so many more examples, but not beyond the end of the epoch; whether that is reached.
+
+        Raises:
+            FloatingPointError: the vectors have grown beyond all bounds.
+        """
+
+    def correct(self, examples: Examples, threads: int) -> int:
+        """Of how many examples the most probable label is one of theirs."""
+
+    def keep_weights(self) -> None:
+        """Keep a copy of both matrices."""
+
+    def restore_weights(self) -> None:
+        """Go back to the copy.
+
+        Raises:
+            ValueError: there is none.
+        """
+
+    def check_finite(self) -> None:
+        """
+        Raises:
+            FloatingPointError: a number of the matrices is not finite.
+        """
+
+    @property
+    def epochs_done(self) -> int: ...
+    @property
+    def progress(self) -> float:
+        """The share of all epochs' training that is done."""
+
+    @property
+    def alpha(self) -> float:
+        """The learning rate."""
+
+    @property
+    def instructions(self) -> str: ...
+    @property
+    def input(self) -> NDArray[np.float32]:
+        """The matrix itself, shape (words + buckets in use, dim)."""
+
+    @property
+    def output(self) -> NDArray[np.float32]:
+        """The matrix itself, shape (labels, dim)."""

@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blazingtext import fasttext_format
-from blazingtext._engine import Corpus, Trainer, VectorFile, subword_buckets
+from blazingtext._engine import StoredMatrix, VectorFile, subword_buckets
+from blazingtext.model import Model
 from blazingtext.packed import unpack
-from blazingtext.quantised import QuantisedMatrix
-from blazingtext.word_vectors import WordVectors
 from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
@@ -38,6 +37,28 @@ _BLOCK_ROWS = 65536
 Rows = NDArray[np.int64]
 
 
+class Startable(Protocol):
+    """A trainer before its first step. `input` has a row for each word and then one for each of `bucket_ids`."""
+
+    @property
+    def input(self) -> NDArray[np.float32]: ...
+    @property
+    def output(self) -> NDArray[np.float32]: ...
+    @property
+    def bucket_ids(self) -> NDArray[np.uint32]: ...
+    def word_vectors(self) -> NDArray[np.float32]:
+        """The vectors that a user gets, shape (words, dim), a copy."""
+
+
+class Vocabulary(Protocol):
+    """The trainer's words, and how often they occur in what is to be trained on."""
+
+    @property
+    def words(self) -> list[str]: ...
+    @property
+    def counts(self) -> NDArray[np.int64]: ...
+
+
 class _Vectors(Protocol):
     """Vectors of words from a file of whatever format."""
 
@@ -47,7 +68,7 @@ class _Vectors(Protocol):
     def check(self, settings: fasttext_format.Settings) -> str | None:
         """Why a job with these settings cannot go on from here; None when it can."""
 
-    def start(self, trainer: Trainer, corpus: Corpus, settings: fasttext_format.Settings, rows: Rows) -> None:
+    def start(self, trainer: Startable, corpus: Vocabulary, settings: fasttext_format.Settings, rows: Rows) -> None:
         """Make word i's vector that of row rows[i] of the trainer's, where rows[i] >= 0."""
 
 
@@ -91,7 +112,7 @@ class PretrainedVectors:
         """The words that have vectors, in the order of the file."""
         return self._vectors.words
 
-    def start(self, trainer: Trainer, corpus: Corpus) -> None:
+    def start(self, trainer: Startable, corpus: Vocabulary) -> None:
         """Let the trainer's words begin with these vectors, those that the file does not have at random as ever.
 
         Args:
@@ -141,7 +162,7 @@ class _WordVectorFile:
     def check(self, settings: fasttext_format.Settings) -> str | None:  # noqa: ARG002
         return None
 
-    def start(self, trainer: Trainer, corpus: Corpus, settings: fasttext_format.Settings, rows: Rows) -> None:
+    def start(self, trainer: Startable, corpus: Vocabulary, settings: fasttext_format.Settings, rows: Rows) -> None:
         if not settings.max_char:
             self._file.copy(trainer.input, rows)
             return
@@ -154,7 +175,7 @@ class _FastTextModel:
     """fastText's .bin, ours among them: all that training left, so that it can go on."""
 
     def __init__(self, path: Path) -> None:
-        self._model = fasttext_format.read(path)
+        self._model = Model.of_word_vectors(path)
         if self._model.quantised:
             raise ValueError(f"{path} is quantised; training goes on from the .bin that it was made from.")
         self.words, self.dim = self._model.words, self._model.settings.dim
@@ -171,22 +192,21 @@ class _FastTextModel:
             f" set {'it' if len(differing) == 1 else 'them'} alike, or subwords to False."
         )
 
-    def start(self, trainer: Trainer, corpus: Corpus, settings: fasttext_format.Settings, rows: Rows) -> None:
+    def start(self, trainer: Startable, corpus: Vocabulary, settings: fasttext_format.Settings, rows: Rows) -> None:
         model, same = self._model, bool(self._model.settings.max_char) == bool(settings.max_char)
         if same:
             _copy(model.input, np.arange(len(rows)), trainer.input, rows)
             buckets = trainer.bucket_ids.astype(np.int64)
             ngrams = len(corpus.counts) + np.arange(len(buckets))
-            _copy(model.input, len(model.words) + buckets, trainer.input, ngrams)
+            _copy(model.input, len(self.words) + buckets, trainer.input, ngrams)
         elif settings.max_char:
             wanted = trainer.word_vectors()
             _copy(model.input, np.arange(len(rows)), wanted, rows)
             _set_composed(trainer, corpus, settings, wanted)
         else:
-            vectors = WordVectors.of(model)
             for block in _blocks(np.flatnonzero(rows >= 0)):
-                trainer.input[rows[block]] = vectors.lookup([model.words[index] for index in block])
-        if model.negative_sampling:
+                trainer.input[rows[block]] = model.vectors([self.words[index] for index in block])
+        if model.settings.loss == "ns" and settings.architecture != "supervised":
             _copy(model.output, np.arange(len(rows)), trainer.output, rows)
 
 
@@ -251,14 +271,14 @@ def _blocks(rows: Rows) -> Iterator[Rows]:
         yield rows[start : start + _BLOCK_ROWS]
 
 
-def _copy(source: NDArray[np.float32] | QuantisedMatrix, taken: Rows, target: NDArray[np.float32], rows: Rows) -> None:
+def _copy(source: StoredMatrix, taken: Rows, target: NDArray[np.float32], rows: Rows) -> None:
     """target[rows] = source[taken] where rows >= 0, with little memory of its own."""
     for block in _blocks(np.flatnonzero(rows >= 0)):
         target[rows[block]] = source[taken[block]]
 
 
 def _set_composed(
-    trainer: Trainer, corpus: Corpus, settings: fasttext_format.Settings, wanted: NDArray[np.float32]
+    trainer: Startable, corpus: Vocabulary, settings: fasttext_format.Settings, wanted: NDArray[np.float32]
 ) -> None:
     """Change the words' own rows so that the means over them and their n-grams' are `wanted`, shape (V, dim)."""
     shape = (settings.min_char, settings.max_char, settings.buckets)

@@ -45,12 +45,14 @@ class Progress:
         total_words: raw tokens of the corpus x epochs.
         words_before: those of them that were trained before this process went on from a checkpoint.
         fenced: whether lines stand between #####, as they do on one host.
+        ending: the mark after "Training finished", which BlazingText's modes differ in.
     """
 
     STEP = 0.05
 
-    def __init__(self, *, total_words: int, words_before: int, fenced: bool) -> None:
+    def __init__(self, *, total_words: int, words_before: int = 0, fenced: bool = True, ending: str = "!") -> None:
         self._total_words, self._words_before, self._fenced = total_words, words_before, fenced
+        self._ending = ending
         self._started = time.perf_counter()
         self._seconds = 0.0
         self._words = words_before
@@ -73,7 +75,7 @@ class Progress:
 
     def summarise(self) -> None:
         """Print what the training took; a job that found nothing left to train has no throughput."""
-        print("\nTraining finished!")
+        print(f"\nTraining finished{self._ending}")
         if self._words == self._words_before:
             return
         print(f"Average throughput in Million words/sec: {self.million_words_per_second:.2f}")

@@ -1,4 +1,4 @@
-"""Quantised models, fastText's .ftz: a code of one byte for every few dimensions in place of floats.
+"""Making and writing quantised models, fastText's .ftz: a code of one byte for every few dimensions in place of floats.
 
 A matrix's rows are kept by product quantisation (Jegou, Douze and Schmid 2011), lengths apart from directions:
 fastText's `qnorm`. Two things are left out of the file that lookup does not need: the output matrix, which has no rows,
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +26,6 @@ MOST_CODES = 2**31 - 1
 
 _MATRIX = struct.Struct("<?2qi")
 _QUANTISER = struct.Struct("<4i")
-
-
-class Source(Protocol):
-    """What a quantised matrix is read from, from where it stands."""
-
-    def take(self, length: int, what: str) -> memoryview:
-        """The next bytes; `what` is what they are part of, should they be missing."""
-
-    def refuse(self, reason: str) -> Exception:
-        """The error that says where reading stood, and why it cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +69,6 @@ class Quantiser:
         file.write(np.ascontiguousarray(self.centroids[:-1], dtype="<f4").data)
         file.write(np.ascontiguousarray(self.centroids[-1, :, : self.last], dtype="<f4").data)
 
-    @classmethod
-    def read(cls, source: Source, dim: int, blocks: int) -> Quantiser:
-        found = _QUANTISER.unpack(source.take(_QUANTISER.size, "quantiser"))
-        block = found[2]
-        if found[:2] != (dim, blocks) or block < 1 or -(-dim // block) != blocks or found[3] != (dim - 1) % block + 1:
-            raise source.refuse(f"the quantiser's shape {found} does not fit {dim} dimensions in {blocks} blocks")
-        values = np.frombuffer(source.take(CENTROIDS * dim * 4, "quantiser"), dtype="<f4")
-        return cls.of(values.astype(np.float32), dim, block)
-
 
 @dataclass(frozen=True)
 class QuantisedMatrix:
@@ -130,19 +111,3 @@ class QuantisedMatrix:
         if self.lengths is not None and self.length_codes is not None:
             file.write(np.ascontiguousarray(self.length_codes).data)
             self.lengths.write(file)
-
-    @classmethod
-    def read(cls, source: Source) -> QuantisedMatrix:
-        """Map a matrix; its codes stay where they are."""
-        apart, rows, dim, count = _MATRIX.unpack(source.take(_MATRIX.size, "quantised matrix"))
-        if rows < 0 or dim < 1 or count < 0 or (count % rows if rows else count):
-            raise source.refuse(
-                f"the quantised matrix's sizes make no sense ({rows} rows, {dim} columns, {count} codes)"
-            )
-        blocks = count // rows if rows else 0
-        codes = np.frombuffer(source.take(count, "quantised matrix"), dtype=np.uint8).reshape(rows, blocks)
-        directions = Quantiser.read(source, dim, blocks)
-        if not apart:
-            return cls(codes, directions, None, None)
-        length_codes = np.frombuffer(source.take(rows, "quantised matrix"), dtype=np.uint8)
-        return cls(codes, directions, length_codes, Quantiser.read(source, 1, 1))

@@ -10,6 +10,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from blazingtext import fasttext_format
+from blazingtext._engine import FormatError
+from blazingtext.model import Model
 from blazingtext.quantised import QuantisedMatrix
 from blazingtext.word_vectors import used_buckets
 from contract.cores import available_cpus
@@ -37,8 +39,8 @@ def quantise_file(source: Path, target: Path, options: Mapping[str, Value | None
     """
     chosen = _Options.model_validate(options)
     try:
-        model = fasttext_format.read(source)
-    except fasttext_format.FormatError as error:
+        model = Model.of_word_vectors(source)
+    except FormatError as error:
         raise ClientError(str(error)) from None
     if model.quantised:
         raise ClientError(f"{source} is quantised already; name the .bin that it was made from.")
@@ -47,7 +49,7 @@ def quantise_file(source: Path, target: Path, options: Mapping[str, Value | None
     logger.info("%s: %.1f MB, of %.1f MB.", target, target.stat().st_size / 1e6, source.stat().st_size / 1e6)
 
 
-def write_quantised(model: fasttext_format.Model, path: Path, *, block: int, seed: int, threads: int) -> None:
+def write_quantised(model: Model, path: Path, *, block: int, seed: int, threads: int) -> None:
     """Write the vectors of a model as a .ftz.
 
     While it works it holds a copy of the rows that are used of the input matrix.
@@ -56,15 +58,15 @@ def write_quantised(model: fasttext_format.Model, path: Path, *, block: int, see
         model: not quantised.
         block: dimensions that share one code of one byte.
     """
-    buckets = used_buckets(model.words, model.settings)
-    words = len(model.words)
-    used = np.concatenate([np.arange(words), words + buckets])
-    rows = np.ascontiguousarray(model.input[used])
+    words = model.words
+    buckets = used_buckets(words, model.settings)
+    used = np.concatenate([np.arange(len(words)), len(words) + buckets])
+    rows = model.input[used]
     block = min(block, model.settings.dim)
     fasttext_format.write_quantised(
         path,
         model.settings,
-        words=model.words,
+        words=words,
         counts=model.counts,
         tokens=model.tokens,
         input=QuantisedMatrix.of(rows, block, seed=seed, threads=threads),

@@ -1,11 +1,13 @@
-"""A word2vec training job, from its channel to vectors.txt, vectors.bin and eval.json."""
+"""A training job: word2vec, from its channel to vectors.txt, vectors.bin and eval.json.
+
+Text classification, the mode `supervised`, has a job of its own: classification.py.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -13,12 +15,13 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from blazingtext import fasttext_format, gpu
+from blazingtext import classification, fasttext_format, gpu
 from blazingtext._engine import Corpus, CorpusPart, Trainer
 from blazingtext.checkpointing import TrainerCheckpoints
 from blazingtext.cuda_device import Device, find_device
 from blazingtext.curvature import Updates
 from blazingtext.distributed import Synchronisation
+from blazingtext.divergence import divergence_named
 from blazingtext.evaluation import evaluate, rows_of_pairs
 from blazingtext.gpu import AnyTrainer
 from blazingtext.machine import cpu_sockets, identify_gpus
@@ -36,9 +39,9 @@ logger = logging.getLogger(__name__)
 
 
 class Word2Vec(BaseModel):
-    """The hyperparameters, typed; defaults and ranges are in algorithm.toml."""
+    """The hyperparameters of the word2vec modes, typed; defaults and ranges are in algorithm.toml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
     mode: Literal["batch_skipgram", "skipgram", "cbow"]
     batch_size: int
@@ -66,6 +69,14 @@ def main() -> int:
 
 
 def train(environment: TrainingEnvironment) -> None:
+    """Train what the mode says: word vectors or a text classifier."""
+    if environment.hyperparameters["mode"] == "supervised":
+        classification.train(environment)
+    else:
+        train_word_vectors(environment)
+
+
+def train_word_vectors(environment: TrainingEnvironment) -> None:
     """Read the corpus, train on all hosts, and on the first host write and score the vectors."""
     settings = Word2Vec.model_validate(environment.hyperparameters)
     device = choose_device(environment)
@@ -251,7 +262,7 @@ def fit(
     pace = Pace(trainer)
     unfinished, stopping = True, False
     while not stopping:
-        with divergence_named(settings):
+        with divergence_named(settings.learning_rate):
             trained = trainer.train(synchronisation.interval) if synchronisation else pace.train()
         report = np.array(
             [
@@ -268,36 +279,20 @@ def fit(
         stopping = not unfinished or report[3, 0] > 0
         saving = checkpoints.active and words > words_before and (stopping or report[4, 0] > 0)
         if saving:
-            with divergence_named(settings):
+            with divergence_named(settings.learning_rate):
                 checkpoints.pause()
         if synchronisation:
             synchronisation.synchronise(report[1, 0] / hosts.size, everything=stopping or saving)
         if saving:
             checkpoints.save()
         progress.tell(words, trainer.alpha, finished=not unfinished)
-    with divergence_named(settings):
+    with divergence_named(settings.learning_rate):
         trainer.check_finite()
     if unfinished:
         logger.warning("The job was asked to stop; keeping what was trained so far.")
     else:
         progress.summarise()
     return words > 0
-
-
-@contextmanager
-def divergence_named(settings: Word2Vec) -> Iterator[None]:
-    """Name the hyperparameter by which the engine's vectors grew beyond all bounds.
-
-    Raises:
-        ClientError: they did.
-    """
-    try:
-        yield
-    except FloatingPointError:
-        raise ClientError(
-            f"learning_rate={settings.learning_rate:g} is too high for this corpus: the vectors grew beyond all"
-            " bounds; lower it."
-        ) from None
 
 
 def updates(corpus: Corpus, settings: Word2Vec) -> Updates:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace blazingtext {
 
@@ -22,6 +23,24 @@ struct TargetBlock {
     float* targets[kTargetBlock];
     std::size_t begin;
     std::size_t end;
+};
+
+// The padded rows of a Matrix.
+struct PaddedRows {
+    float* data;
+    std::size_t stride;
+    std::size_t dim;
+
+    float* row(std::size_t index) const { return data + index * stride; }
+};
+
+// So many numbers of rows are read beyond those that are worked on: they say what to bring to the cache.
+constexpr std::size_t kRowsAhead = 8;
+
+// Rows of dim floats, one behind the other, at any address and without padding: as model files hold them.
+struct PackedRows {
+    const char* data;
+    std::size_t dim;
 };
 
 // Steps of skip-gram with negative sampling (eq. 4 of Mikolov et al. 2013, "Distributed representations of words and
@@ -46,6 +65,33 @@ struct Kernel {
 
     // Every row += after - before.
     void (*spread)(float* const* rows, std::size_t count, std::size_t dim, const float* before, const float* after);
+
+    // The following serve text classification; vectors are padded as rows are.
+
+    // mean = sum of some rows / count; kRowsAhead more numbers of rows can be read behind them.
+    void (*mean_of)(const PaddedRows& matrix, const std::uint32_t* rows, std::size_t count, float* mean);
+
+    // Some rows += share * change, a row that is named twice twice.
+    void (*add_to)(const PaddedRows& matrix, const std::uint32_t* rows, std::size_t count, const float* change,
+                   float share);
+
+    // products[i] = row i . x for the first `count` rows; products is padded.
+    void (*products_of)(const PaddedRows& matrix, std::size_t count, const float* x, float* products);
+
+    // change = sum_i weights[i] row i, and then row i += weights[i] x, for the first `count` rows.
+    void (*step_on)(const PaddedRows& matrix, std::size_t count, const float* weights, const float* x, float* change);
+
+    // values -> exp(values) / sum of them, and 1 / (1 + exp(-values)); false when one was not finite.
+    bool (*softmax_of)(float* values, std::size_t count);
+    bool (*sigmoid_of)(float* values, std::size_t count);
+
+    // And these its predictions.
+
+    // mean = sum of some rows / count, count > 0; writes dim floats.
+    void (*mean_of_packed)(const PackedRows& matrix, const std::uint32_t* rows, std::size_t count, float* mean);
+
+    // products[i] = row i . x for the first `count` rows; x has dim floats.
+    void (*products_of_packed)(const PackedRows& matrix, std::size_t count, const float* x, float* products);
 };
 
 extern const Kernel kPortableKernel;

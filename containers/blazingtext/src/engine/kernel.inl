@@ -129,9 +129,8 @@ inline Vector clamp(Vector x, float limit) {
     return x < -limit ? every(-limit) : x;
 }
 
-// 1 / (1 + exp(x)), within 2e-7. exp(x) = 2^n exp(r), n whole, |r| <= ln(2) / 2, exp(r) by its Taylor polynomial.
-inline Vector sigmoid_of_minus(Vector x) {
-    const Vector z = clamp(x, 30.0f);
+// exp(z) for |z| <= 87, within 2e-7 of itself: 2^n exp(r), n whole, |r| <= ln(2) / 2, exp(r) by its Taylor polynomial.
+inline Vector exp_of(Vector z) {
     constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest whole number in the low bits
     const Vector shifted = z * 1.44269504f + kRound;
     const Vector n = shifted - kRound;
@@ -143,9 +142,11 @@ inline Vector sigmoid_of_minus(Vector x) {
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    const Integers exponent = (reinterpret_cast<Integers>(shifted) << 23) + reinterpret_cast<Integers>(p);
-    return 1.0f / (1.0f + reinterpret_cast<Vector>(exponent));
+    return reinterpret_cast<Vector>((reinterpret_cast<Integers>(shifted) << 23) + reinterpret_cast<Integers>(p));
 }
+
+// 1 / (1 + exp(x)), within 2e-7.
+inline Vector sigmoid_of_minus(Vector x) { return 1.0f / (1.0f + exp_of(clamp(x, 30.0f))); }
 
 // products -> gradients, in place; false when a product is not finite (or so large that the next step would not be).
 // With the sign of a weight for the label: w (1 - sigmoid(x)) = w sigmoid(-x) and w (0 - sigmoid(x)) = -w sigmoid(x).
@@ -226,8 +227,19 @@ void spread(float* const* rows, std::size_t count, std::size_t dim, const float*
     }
 }
 
+// A number as a type: for loops whose length the compiler is to know.
+template <std::size_t Value>
+struct Constant {
+    static constexpr std::size_t value = Value;
+};
+
+#include "packed_rows.inl"
+#include "padded_rows.inl"
+
 }  // namespace
 
-const Kernel KERNEL_VARIABLE = {KERNEL_NAME, update, update_one, mean, spread};
+const Kernel KERNEL_VARIABLE = {
+    KERNEL_NAME, update,  update_one, mean,       spread,         mean_of,           add_to,
+    products_of, step_on, softmax_of, sigmoid_of, mean_of_packed, products_of_packed};
 
 }  // namespace blazingtext

@@ -23,7 +23,10 @@
 #include "files.h"
 #include "kernel.h"
 #include "matrix.h"
+#include "module_class.h"
+#include "module_model.h"
 #include "phrases.h"
+#include "python_values.h"
 #include "quantiser.h"
 #include "replica.h"
 #include "settings.h"
@@ -141,21 +144,6 @@ void resume(Trainer& trainer, UnsignedNumbers paused) {
     trainer.resume(std::vector<std::uint64_t>(paused.data(), paused.data() + paused.size()));
 }
 
-std::string_view text_of(nb::handle object) {
-    Py_ssize_t size = 0;
-    const char* text = PyUnicode_AsUTF8AndSize(object.ptr(), &size);
-    if (text == nullptr) throw nb::python_error();
-    return std::string_view(text, static_cast<std::size_t>(size));
-}
-
-// Words as texts, which live as long as `words`: a tuple, because a list might change meanwhile.
-std::vector<std::string_view> texts_of(const nb::tuple& words) {
-    std::vector<std::string_view> texts;
-    texts.reserve(words.size());
-    for (const nb::handle word : words) texts.push_back(text_of(word));
-    return texts;
-}
-
 void copy_vectors(const VectorFile& file, AnyWritableMatrix matrix, Rows rows) {
     if (rows.shape(0) != file.size()) throw nb::value_error("rows must be as many as the file's words.");
     if (matrix.shape(1) != file.dim() || matrix.stride(1) != 1) {
@@ -229,13 +217,6 @@ nb::tuple joined_phrases(const std::vector<std::string>& paths, const std::strin
         counts = join_phrases(paths, output, PhraseSettings{passes, threshold, min_count, delimiter, threads});
     }
     return nb::make_tuple(counts.tokens_read, counts.tokens_written, counts.kinds);
-}
-
-template <typename Value>
-nb::ndarray<nb::numpy, Value> array_of(std::vector<Value> values, std::initializer_list<std::size_t> shape) {
-    auto* const held = new std::vector<Value>(std::move(values));
-    nb::capsule owner(held, [](void* memory) noexcept { delete static_cast<std::vector<Value>*>(memory); });
-    return nb::ndarray<nb::numpy, Value>(held->data(), shape, owner);
 }
 
 nb::tuple quantised(AnyFloatMatrix matrix, std::size_t block, std::uint64_t seed, int threads) {
@@ -418,8 +399,10 @@ NB_MODULE(_engine, module) {
     translate_exceptions();
     bind_corpus(module);
     bind_trainer(module);
+    bind_classes(module);
     bind_replica(module);
     bind_vector_file(module);
+    bind_model(module);
     module.def("join_phrases", &joined_phrases, "paths"_a, "output"_a, nb::kw_only(), "passes"_a, "threshold"_a,
                "min_count"_a, "delimiter"_a, "threads"_a);
     module.def("quantise", &quantised, "matrix"_a, "block"_a, "seed"_a, "threads"_a);

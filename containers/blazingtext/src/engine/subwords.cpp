@@ -4,17 +4,6 @@
 #include <unordered_map>
 
 namespace blazingtext {
-namespace {
-
-bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
-
-constexpr std::uint32_t kFnvBasis = 2166136261U;
-
-std::uint32_t fnv1a_step(std::uint32_t hash, char byte) {
-    return (hash ^ static_cast<std::uint32_t>(static_cast<signed char>(byte))) * 16777619U;
-}
-
-}  // namespace
 
 std::uint32_t fnv1a(std::string_view text) {
     std::uint32_t hash = kFnvBasis;
@@ -24,20 +13,9 @@ std::uint32_t fnv1a(std::string_view text) {
 
 std::vector<std::uint32_t> subword_buckets(std::string_view word, int min_char, int max_char, std::uint32_t buckets) {
     std::vector<std::uint32_t> result;
-    if (word == "</s>") return result;
+    if (word == kEndToken) return result;
     const std::string marked = "<" + std::string(word) + ">";
-    for (std::size_t begin = 0; begin < marked.size(); ++begin) {
-        if (continues_character(marked[begin])) continue;
-        std::uint32_t hash = kFnvBasis;
-        std::size_t end = begin;
-        for (int length = 1; length <= max_char && end < marked.size(); ++length) {
-            do {
-                hash = fnv1a_step(hash, marked[end++]);
-            } while (end < marked.size() && continues_character(marked[end]));
-            const bool lone_mark = length == 1 && (begin == 0 || end == marked.size());
-            if (length >= min_char && !lone_mark) result.push_back(hash % buckets);
-        }
-    }
+    each_ngram(marked, min_char, max_char, [&](std::uint32_t hash) { result.push_back(hash % buckets); });
     return result;
 }
 

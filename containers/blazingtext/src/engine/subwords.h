@@ -10,11 +10,36 @@
 
 namespace blazingtext {
 
+constexpr std::string_view kEndToken = "</s>";
+
 // fastText's 32-bit FNV-1a: characters are signed there, so that bytes above 127 are extended with ones.
+constexpr std::uint32_t kFnvBasis = 2166136261U;
+inline std::uint32_t fnv1a_step(std::uint32_t hash, char byte) {
+    return (hash ^ static_cast<std::uint32_t>(static_cast<signed char>(byte))) * 16777619U;
+}
 std::uint32_t fnv1a(std::string_view text);
 
-// The buckets of the n-grams of "<word>" with min_char to max_char UTF-8 characters, in fastText's order.
-// A lone "<" or ">" is not an n-gram, and "</s>" has none.
+inline bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+// Calls take(hash) for each n-gram of a word that is `marked` "<word>", with min_char to max_char UTF-8 characters, in
+// fastText's order. A lone "<" or ">" is not an n-gram.
+template <typename Take>
+void each_ngram(std::string_view marked, int min_char, int max_char, Take take) {
+    for (std::size_t begin = 0; begin < marked.size(); ++begin) {
+        if (continues_character(marked[begin])) continue;
+        std::uint32_t hash = kFnvBasis;
+        std::size_t end = begin;
+        for (int length = 1; length <= max_char && end < marked.size(); ++length) {
+            do {
+                hash = fnv1a_step(hash, marked[end++]);
+            } while (end < marked.size() && continues_character(marked[end]));
+            const bool lone_mark = length == 1 && (begin == 0 || end == marked.size());
+            if (length >= min_char && !lone_mark) take(hash);
+        }
+    }
+}
+
+// The buckets of a word's n-grams; "</s>" has none.
 std::vector<std::uint32_t> subword_buckets(std::string_view word, int min_char, int max_char, std::uint32_t buckets);
 
 // The rows of the input matrix that make up each word: its own, and those of its n-grams behind the vocabulary's. Only

@@ -71,11 +71,14 @@ class TrainingEnvironment:
         paths = paths or Paths.from_environ(environ)
         resources = _read_json(paths.resource_config)
         hosts = tuple(sorted(resources.get("hosts", ("algo-1",)), key=_host_number))
+        hyperparameters = algorithm.parse_hyperparameters(_read_json(paths.hyperparameters), len(hosts))
+        channels = _channels(algorithm, paths)
+        algorithm.check_channels(hyperparameters, {name: channel.input_mode for name, channel in channels.items()})
         return cls(
             algorithm=algorithm,
             paths=paths,
-            hyperparameters=algorithm.parse_hyperparameters(_read_json(paths.hyperparameters), len(hosts)),
-            channels=_channels(algorithm, paths),
+            hyperparameters=hyperparameters,
+            channels=channels,
             hosts=hosts,
             current_host=resources.get("current_host", hosts[0]),
             network_interface=resources.get("network_interface_name"),
@@ -126,6 +129,7 @@ def _channel(algorithm: Algorithm, paths: Paths, name: str, entry: Mapping[str, 
         content_type=entry.get("ContentType"),
         input_mode=entry.get("TrainingInputMode") or described.input_modes[0],
         distribution=entry.get("S3DistributionType") or described.distribution[0],
+        record_wrapper=entry.get("RecordWrapperType") or "None",
     )
     if channel.input_mode not in described.input_modes:
         raise ClientError(

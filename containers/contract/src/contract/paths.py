@@ -40,7 +40,7 @@ class Paths:
         return self.base / "input" / "data"
 
     def channel(self, name: str) -> Path:
-        """The folder of a channel in File mode."""
+        """The folder of a channel in File mode; in Pipe mode its pipes are beside it, `<name>_0` and so on."""
         return self.data / name
 
     @property

@@ -107,7 +107,8 @@ class Above(_Frozen):
 class Rule(_Frozen):
     """A combination that the algorithm refuses: every condition of `forbid` holds at once.
 
-    A condition is the list of values it holds for, or {above = X}. `instance_count` may stand among the names.
+    A condition is the list of values it holds for, or {above = X}. `instance_count` may stand among the names, and so
+    may `channels.<name>`, which stands for the channel's input mode.
     `message` is a sentence in which {name} stands for the value found.
     """
 
@@ -133,22 +134,36 @@ Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
 
 
 class Channel(_Frozen):
-    """One input channel. The first of each tuple is the default."""
+    """One input channel. The first of each tuple is the default.
+
+    Where there are `attributes`, the channel's Pipe mode takes augmented manifests with AttributeNames of this order,
+    in RecordIO, and nothing else.
+    """
 
     doc: str
     required: bool = False
     content_types: tuple[str, ...]
     input_modes: tuple[InputMode, ...] = ("File",)
+    attributes: tuple[str, ...] = ()
     distribution: tuple[Distribution, ...] = ("FullyReplicated",)
 
 
 class Metric(_Frozen):
-    """A metric that training prints; `regex` finds its value in a log line (first group)."""
+    """A metric that training prints; `regex` finds its value in a log line (first group).
+
+    `when` says for which values of hyperparameters it is printed; empty means always.
+    """
 
     name: str
     regex: str
     goal: Literal["maximize", "minimize"] = "maximize"
+    when: dict[str, tuple[Value, ...]] = {}
     doc: str = ""
+
+    @property
+    def channel(self) -> str:
+        """The channel that it is measured on, `validation` of `validation:accuracy`."""
+        return self.name.partition(":")[0]
 
 
 class TrainingResources(_Frozen):
@@ -244,6 +259,14 @@ class Algorithm(_Frozen):
         """The metric of that name, or None."""
         return next((metric for metric in self.metrics if metric.name == name), None)
 
+    def metrics_with(self, values: Mapping[str, Value | None]) -> tuple[Metric, ...]:
+        """The metrics that a job with these hyperparameters prints, the one that its model is judged by first."""
+        return tuple(
+            metric
+            for metric in self.metrics
+            if all(values.get(name) in allowed for name, allowed in metric.when.items())
+        )
+
     def parse_hyperparameters(self, given: Mapping[str, object], instance_count: int) -> dict[str, Value | None]:
         """Typed hyperparameters with their defaults filled in; None where there is neither value nor default.
 
@@ -261,15 +284,25 @@ class Algorithm(_Frozen):
                 raise InvalidJobError(f"hyperparameter {name} is required; it must be {hyperparameter.expectation()}.")
             else:
                 values[name] = hyperparameter.default
-        checked = {**values, "instance_count": instance_count}
-        for rule in self.rules:
-            if rule.broken_by(checked):
-                raise InvalidJobError(rule.message.format(**checked))
+        self._check_rules({**values, "instance_count": instance_count})
         if instance_count > 1 and not self.distributed:
             raise InvalidJobError(
                 f"{self.name} trains on one host, but this job has {instance_count}; set instance_count to 1."
             )
         return values
+
+    def check_channels(self, values: Mapping[str, Value | None], input_modes: Mapping[str, str]) -> None:
+        """Hold the channels of a job, by name with their input modes, against the rules that speak of them.
+
+        Raises:
+            InvalidJobError: a combination that a rule refuses.
+        """
+        self._check_rules({**values, **{f"channels.{name}": mode for name, mode in input_modes.items()}})
+
+    def _check_rules(self, values: Mapping[str, Value | None]) -> None:
+        for rule in self.rules:
+            if rule.broken_by(values):
+                raise InvalidJobError(rule.message.format(**values))
 
     def _unknown(self, name: str) -> str:
         return f"hyperparameter {name} is unknown to {self.name}; {_suggestion(name, self.hyperparameters)}"

@@ -1,0 +1,470 @@
+"""A supervised training job: a text classifier, from labelled lines to model.bin."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from blazingtext import fasttext_format
+from blazingtext._engine import ClassDictionary, ClassTrainer, Corpus, CorpusPart, Examples
+from blazingtext.augmented_manifest import write_lines
+from blazingtext.classification_report import write_report
+from blazingtext.divergence import divergence_named
+from blazingtext.machine import cpu_sockets, identify_gpus
+from blazingtext.packed import unpack
+from blazingtext.pretrained import PretrainedVectors
+from blazingtext.progress import Progress
+from blazingtext.quantised import QuantisedMatrix
+from blazingtext.text_classifier import TextClassifier
+from contract.channels import InputChannel
+from contract.environment import TrainingEnvironment
+from contract.errors import ClientError
+
+logger = logging.getLogger(__name__)
+
+LABEL_PREFIX = "__label__"
+BALANCED = "balanced"
+_SEPARATORS = re.compile("[ \\t\\n\\v\\f\\r\\0]+")  # fastText's; Python's own are more
+_TESTED_AT_A_TIME = 10_000
+_MOST_LABELS_TESTED = 5
+
+
+class Classification(BaseModel):
+    """The hyperparameters of `supervised`, typed; defaults and ranges are in algorithm.toml."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    buckets: int
+    class_weights: str
+    early_stopping: bool
+    epochs: int
+    learning_rate: float
+    loss: Literal["softmax", "ova", "hs"]
+    min_count: int
+    min_epochs: int
+    patience: int
+    quantize: bool
+    quantize_cutoff: int
+    quantize_retrain: bool
+    quantized_block: int
+    seed: int
+    threads: int
+    vector_dim: int
+    word_ngrams: int
+
+
+def train(environment: TrainingEnvironment) -> None:
+    """Read the examples, train, keep the best epoch where it is asked for, write the model and score it.
+
+    Raises:
+        ClientError: a channel or a hyperparameter that cannot be trained with.
+    """
+    settings = Classification.model_validate(environment.hyperparameters)
+    announce()
+    if settings.early_stopping and "validation" not in environment.channels:
+        raise ClientError("early_stopping=True needs channel 'validation'; give it, or set early_stopping to False.")
+    threads = settings.threads or environment.cpus
+    pretrained = PretrainedVectors.of(environment, model_settings(settings), threads)
+    words = pretrained.words if pretrained else []
+    with text_of(environment.channel("train"), threads, words) as corpus:
+        print(f"Read {corpus.tokens_read // 10**6}M words")
+        dictionary = ClassDictionary(corpus, settings.min_count, LABEL_PREFIX, words)
+        examples = encoded(environment, corpus, dictionary, settings, threads)
+    del corpus  # as large as the examples, and of no more use
+    validation = None
+    if "validation" in environment.channels:
+        validation = of_channel(environment.channel("validation"), examples, dictionary, threads)
+    trainer = make_trainer(examples, dictionary, settings, threads)
+    if pretrained:
+        start = WordRows(trainer, dictionary)
+        pretrained.start(start, start)
+    fit(trainer, examples, validation, dictionary.tokens, environment, settings, threads)
+    tell_accuracy("train", trainer, examples, threads)
+    if validation:
+        tell_accuracy("validation", trainer, validation, threads)
+    write_model(trainer, examples, dictionary, environment.paths.model, settings)
+    if settings.quantize and not environment.stopping.is_set():
+        write_quantised(trainer, examples, dictionary, environment, settings, threads)
+    if "test" in environment.channels and not environment.stopping.is_set():
+        score(environment, threads)
+
+
+def announce() -> None:
+    """Say what is about to run."""
+    print("Arguments: train")
+    gpus, seconds = identify_gpus()
+    logger.info("nvidia-smi took: %s secs to identify %d gpus", seconds, gpus)
+    if gpus:
+        logger.warning("The GPU is not used: supervised trains on the CPU.")
+    logger.info("Running single machine CPU BlazingText training using supervised mode.")
+    print(f"Number of CPU sockets found in instance is  {cpu_sockets()}")
+
+
+@contextmanager
+def files_of(channel: InputChannel, threads: int) -> Iterator[list[Path]]:
+    """The channel's text as plain files, unpacked, or written out of a pipe of records, while the block runs.
+
+    Raises:
+        ClientError: no files, or damaged ones.
+    """
+    with TemporaryDirectory(prefix="unpacked-") as scratch:
+        if channel.input_mode == "Pipe":
+            yield [write_lines(channel, Path(scratch))]
+            return
+        files = channel.files()
+        for path in files:
+            print(f"Processing {path} . File size: {path.stat().st_size / 2**20} MB")
+        yield unpack(channel, files, Path(scratch), threads)
+
+
+@contextmanager
+def text_of(channel: InputChannel, threads: int, words: list[str] | None = None) -> Iterator[Corpus]:
+    """All words of a channel, and further ones, while the block runs.
+
+    Raises:
+        ClientError: as `files_of`, and bytes that are not UTF-8.
+    """
+    with files_of(channel, threads) as paths:
+        try:
+            corpus = CorpusPart([str(path) for path in paths], threads, 0, 1).encode(0, threads, [], words or [])
+        except ValueError as error:
+            found = str(error)
+            for path in paths:
+                found = found.replace(f"{path.parent}/", "")
+            raise ClientError(f"channel {channel.name!r}: {found}") from error
+        yield corpus
+
+
+def encoded(
+    environment: TrainingEnvironment,
+    corpus: Corpus,
+    dictionary: ClassDictionary,
+    settings: Classification,
+    threads: int,
+) -> Examples:
+    """The train channel's examples.
+
+    Raises:
+        ClientError: no label, or no word that is frequent enough.
+    """
+    channel = environment.channel("train")
+    print(f"Number of words:  {len(dictionary.words)}")
+    print(f"Number of labels:  {len(dictionary.labels)}")
+    if not dictionary.labels:
+        raise ClientError(
+            f"channel {channel.name!r} holds no label ({corpus.tokens_read} tokens read); a label is a token that"
+            f" begins with {LABEL_PREFIX}."
+        )
+    buckets = settings.buckets if settings.word_ngrams > 1 else 0
+    examples = Examples(corpus, dictionary, word_ngrams=settings.word_ngrams, buckets=buckets, threads=threads)
+    if not len(examples):
+        raise ClientError(
+            f"channel {channel.name!r} holds no line with a label and a word that occurs at least"
+            f" min_count={settings.min_count} times ({corpus.tokens_read} tokens read); lower min_count or check the"
+            " text."
+        )
+    return examples
+
+
+def of_channel(channel: InputChannel, trained: Examples, dictionary: ClassDictionary, threads: int) -> Examples:
+    """The examples of another channel than train, as the model sees them.
+
+    Raises:
+        ClientError: no line has a label that the model knows.
+    """
+    with text_of(channel, threads) as corpus:
+        examples = trained.encode(corpus, dictionary, threads)
+    if not len(examples):
+        raise ClientError(f"channel {channel.name!r} holds no line with a label that channel 'train' has.")
+    return examples
+
+
+def make_trainer(
+    examples: Examples, dictionary: ClassDictionary, settings: Classification, threads: int
+) -> ClassTrainer:
+    """The engine, ready to train.
+
+    Raises:
+        ClientError: class weights that cannot be used, or a model that does not fit into memory.
+    """
+    weights = class_weights(settings.class_weights, dictionary)
+    try:
+        return ClassTrainer(
+            examples,
+            dictionary,
+            loss=settings.loss,
+            dim=settings.vector_dim,
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            seed=settings.seed,
+            threads=threads,
+            label_weights=weights,
+        )
+    except MemoryError:
+        raise ClientError(
+            f"the vectors of {len(dictionary.words)} words and their n-grams with vector_dim={settings.vector_dim} do"
+            " not fit into memory; lower vector_dim or buckets, or raise min_count, or choose a larger instance."
+        ) from None
+
+
+class WordRows:
+    """What of a classifier starts from vectors: the rows of its words."""
+
+    def __init__(self, trainer: ClassTrainer, dictionary: ClassDictionary) -> None:
+        self.words = dictionary.words
+        self.counts = dictionary.counts[: len(self.words)]
+        self.input = trainer.input[: len(self.words)]
+        self.output = np.empty((0, self.input.shape[1]), dtype=np.float32)
+        self.bucket_ids = np.empty(0, dtype=np.uint32)
+
+    def word_vectors(self) -> NDArray[np.float32]:
+        """A copy of the rows."""
+        return self.input.copy()
+
+
+def class_weights(given: str, dictionary: ClassDictionary) -> list[float]:
+    """A weight for each label of the dictionary; none when all count alike.
+
+    Args:
+        given: "", "balanced" (weights in inverse proportion to the labels' counts, 1 on average over the examples), or
+            a JSON object from labels, with their prefix or without, to weights; labels that it leaves out weigh 1.
+    Raises:
+        ClientError: anything else, or a label that the text does not have.
+    """
+    labels = dictionary.labels
+    if not given:
+        return []
+    if given == BALANCED:
+        counts = dictionary.counts[-len(labels) :].astype(np.float64)
+        return [float(weight) for weight in counts.sum() / (len(labels) * counts)]
+    try:
+        weights = json.loads(given)
+    except ValueError:
+        weights = None
+    if not isinstance(weights, dict):
+        raise ClientError(
+            f"hyperparameter class_weights={given!r:.100} is not valid; it must be {BALANCED}, or a JSON object such as"
+            ' {"__label__rare": 4}.'
+        )
+    found = dict.fromkeys(labels, 1.0)
+    for name, weight in weights.items():
+        label = name if name.startswith(LABEL_PREFIX) else LABEL_PREFIX + name
+        if label not in found:
+            raise ClientError(f"class_weights names {name!r:.100}, but channel 'train' has no label of that name.")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < 1e6:
+            raise ClientError(f"class_weights gives {name!r:.100} {weight!r:.100}; a weight must be a number from 0.")
+        found[label] = float(weight)
+    return list(found.values())
+
+
+def fit(
+    trainer: ClassTrainer,
+    examples: Examples,
+    validation: Examples | None,
+    tokens: int,
+    environment: TrainingEnvironment,
+    settings: Classification,
+    threads: int,
+) -> None:
+    """Train to the end, until validation no longer improves, or until the job is asked to stop.
+
+    Args:
+        tokens: of the train channel, ends of lines counted.
+    Raises:
+        ClientError: the vectors grew beyond all bounds.
+    """
+    progress = Progress(total_words=tokens * settings.epochs, ending=".")
+    patience = Patience(settings) if settings.early_stopping and validation else None
+    step = max(1, len(examples) // 20)
+    stopped = False
+    while not stopped and trainer.epochs_done < settings.epochs:
+        with divergence_named(settings.learning_rate):
+            epoch_ended = trainer.train(step)
+        words = round(trainer.progress * tokens * settings.epochs)
+        stopped = environment.stopping.is_set()
+        if epoch_ended:
+            print(f"-------------- End of epoch: {trainer.epochs_done}")
+            if patience and validation and trainer.epochs_done >= settings.min_epochs:
+                print(f"Using {threads} threads for prediction!")
+                stopped |= patience.is_over(trainer, trainer.correct(validation, threads) / len(validation))
+        progress.tell(words, trainer.alpha, finished=trainer.epochs_done == settings.epochs)
+    if environment.stopping.is_set():
+        logger.warning("The job was asked to stop; keeping what was trained so far.")
+    if patience:
+        patience.restore(trainer)
+    with divergence_named(settings.learning_rate):
+        trainer.check_finite()
+    progress.summarise()
+
+
+class Patience:
+    """Early stopping: keeps the weights of the best epoch, and ends when `patience` epochs have not bettered it."""
+
+    def __init__(self, settings: Classification) -> None:
+        self._patience = settings.patience
+        self._best, self._best_epoch = -1.0, 0
+
+    def is_over(self, trainer: ClassTrainer, accuracy: float) -> bool:
+        """Note an epoch's accuracy on validation; whether training should end."""
+        print(f"Validation accuracy: {accuracy:.6g}")
+        if accuracy > self._best:
+            print("Validation accuracy improved! Storing best weights...")
+            self._best, self._best_epoch = accuracy, trainer.epochs_done
+            trainer.keep_weights()
+            return False
+        print("Validation accuracy has not improved.")
+        if trainer.epochs_done - self._best_epoch < self._patience:
+            return False
+        print("Reached patience. Terminating training.")
+        print(f"Best epoch: {self._best_epoch}")
+        print(f"Best validation accuracy: {self._best:.6g}")
+        return True
+
+    def restore(self, trainer: ClassTrainer) -> None:
+        """Go back to the best epoch's weights, if there is one."""
+        if self._best_epoch:
+            trainer.restore_weights()
+
+
+def tell_accuracy(
+    name: Literal["train", "validation"], trainer: ClassTrainer, examples: Examples, threads: int
+) -> None:
+    """Print the metric line of a channel."""
+    print(f"\n#{name}_accuracy: {trainer.correct(examples, threads) / len(examples):.4f}")
+    print(f"Number of {name} examples: {len(examples)}")
+
+
+def model_settings(settings: Classification) -> fasttext_format.Settings:
+    """The hyperparameters as a fastText .bin records them; what a classifier does without has fastText's defaults."""
+    return fasttext_format.Settings(
+        architecture="supervised",
+        dim=settings.vector_dim,
+        window_size=5,
+        epochs=settings.epochs,
+        min_count=settings.min_count,
+        negative_samples=5,
+        buckets=settings.buckets if settings.word_ngrams > 1 else 0,
+        min_char=0,
+        max_char=0,
+        sampling_threshold=1e-4,
+        word_ngrams=settings.word_ngrams,
+        loss=settings.loss,
+    )
+
+
+def write_model(
+    trainer: ClassTrainer, examples: Examples, dictionary: ClassDictionary, folder: Path, settings: Classification
+) -> None:
+    """Write model.bin."""
+    fasttext_format.write(
+        folder / "model.bin",
+        model_settings(settings),
+        words=dictionary.words,
+        labels=dictionary.labels,
+        counts=np.maximum(dictionary.counts, 1),
+        tokens=dictionary.tokens,
+        input=trainer.input,
+        bucket_ids=examples.bucket_ids,
+        output=trainer.output,
+    )
+
+
+def write_quantised(
+    trainer: ClassTrainer,
+    examples: Examples,
+    dictionary: ClassDictionary,
+    environment: TrainingEnvironment,
+    settings: Classification,
+    threads: int,
+) -> None:
+    """Write model.ftz: with `quantize_cutoff`, of that many rows alone, trained again where that is asked for."""
+    words, rows = dictionary.words, np.arange(len(trainer.input))
+    if 0 < settings.quantize_cutoff < len(rows):
+        rows = most_important(trainer.input, settings.quantize_cutoff, words)
+        examples = examples.only(rows.tolist())
+        smaller = make_trainer(examples, dictionary, settings, threads)
+        smaller.input[:] = trainer.input[rows]
+        smaller.output[:] = trainer.output
+        trainer = smaller
+        if settings.quantize_retrain:
+            logger.info("Training again with the %d rows that model.ftz keeps.", len(rows))
+            fit(trainer, examples, None, dictionary.tokens, environment, settings, threads)
+    kept = rows[rows < len(words)]
+    labels = dictionary.counts[len(words) :]
+    block = min(settings.quantized_block, settings.vector_dim)
+    fasttext_format.write_quantised(
+        environment.paths.model / "model.ftz",
+        model_settings(settings),
+        words=[words[row] for row in kept],
+        labels=dictionary.labels,
+        counts=np.concatenate([np.maximum(dictionary.counts[kept], 1), labels]),
+        tokens=dictionary.tokens,
+        input=QuantisedMatrix.of(trainer.input, block, seed=settings.seed, threads=threads),
+        bucket_ids=examples.bucket_ids,
+        output=trainer.output,
+    )
+
+
+def most_important(matrix: NDArray[np.float32], count: int, words: list[str]) -> NDArray[np.int64]:
+    """The rows that fastText's quantisation keeps, ascending: the longest, and always that of the line's end.
+
+    Args:
+        matrix: shape (rows, dim); the first rows are those of `words`.
+        count: of rows to keep.
+    """
+    lengths = np.linalg.norm(matrix, axis=1)
+    if "</s>" in words:
+        lengths[words.index("</s>")] = np.inf
+    return np.sort(np.argpartition(-lengths, count - 1)[:count])
+
+
+def score(environment: TrainingEnvironment, threads: int) -> None:
+    """Score the written model on the channel `test`, by label; the report goes to the job's output data.
+
+    Raises:
+        ClientError: no line has a label.
+    """
+    channel = environment.channel("test")
+    classifier = TextClassifier.read(environment.paths.model)
+    truth: list[list[str]] = []
+    predictions: list[list[tuple[str, float]]] = []
+    with files_of(channel, threads) as paths:
+        for texts, labels in labelled_lines(paths):
+            answers = classifier.predict(texts, _MOST_LABELS_TESTED)
+            truth += labels
+            predictions += [list(zip(answer["label"], answer["prob"], strict=True)) for answer in answers]
+    if not truth:
+        raise ClientError(f"channel {channel.name!r} holds no line with a label.")
+    found = write_report(environment.paths.output_data, truth, predictions)
+    print(f"\n#test_accuracy: {found.accuracy:.4f}")
+    print(f"Number of test examples: {found.examples}")
+
+
+def labelled_lines(paths: Sequence[Path]) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """The lines that have labels, many at a time: their text without the labels, and their labels."""
+    texts: list[str] = []
+    labels: list[list[str]] = []
+    for path in paths:
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+            for line in lines:
+                tokens = [token for token in _SEPARATORS.split(line) if token]
+                found = [token for token in tokens if token.startswith(LABEL_PREFIX)]
+                if not found:
+                    continue
+                texts.append(" ".join(token for token in tokens if not token.startswith(LABEL_PREFIX)))
+                labels.append(found)
+                if len(texts) == _TESTED_AT_A_TIME:
+                    yield texts, labels
+                    texts, labels = [], []
+    if texts:
+        yield texts, labels
