@@ -31,9 +31,9 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
         "mode=cbow runs on one host, but this job has 2; use batch_skipgram, or set instance_count to 1.",
     ),
     "a channel that the algorithm does not know": (
-        {"inputs": {"train": "{corpus}", "test": "{corpus}"}},
+        {"inputs": {"train": "{corpus}", "holdout": "{corpus}"}},
         "PlanFailed",
-        "channel 'test' is unknown to blazingtext",
+        "channel 'holdout' is unknown to blazingtext",
     ),
     "a channel that holds nothing": (
         {"inputs": {"train": "{data}/nothing-here"}},
