@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import fasttext
 import pytest
 
+from .conftest import Jobs
+
 if TYPE_CHECKING:
-    from conftest import Host, Jobs
+    from .conftest import Host
 
 _WORDS = {"good": ["fine", "nice", "lovely", "bright", "warm"], "bad": ["dull", "cold", "grim", "bleak", "awful"]}
 SUPERVISED = {"mode": "supervised", "epochs": "8", "learning_rate": "0.5"}
@@ -33,8 +35,6 @@ CHANNELS = {"validation": {"valid.txt": examples(60, 2)}, "test": {"a.txt": exam
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Host:
     """A finished job with all channels."""
-    from conftest import Jobs
-
     jobs = Jobs(tmp_path_factory.mktemp("classifier"))
     host = jobs.train(examples(200, 1), {**SUPERVISED, "quantize": "True"}, CHANNELS)
     assert host.process.returncode == 0, host.output
@@ -105,7 +105,7 @@ def test_early_stopping_keeps_the_best_epoch(jobs: Jobs) -> None:
     ("hyperparameters", "channels", "sentence"),
     [
         ({"early_stopping": "True"}, {}, "early_stopping=True needs channel 'validation'; give it, or"),
-        ({"min_count": "1000"}, {}, "channel 'train' holds no line with a label and a word that occurs at"),
+        ({"min_count": "1000", "word_ngrams": "1"}, {}, "channel 'train' holds no line with a label and a word that"),
         ({"class_weights": "even"}, {}, "class_weights='even' is not valid; it must be balanced, or a JSON object"),
         ({"class_weights": '{"ugly": 2}'}, {}, "class_weights names 'ugly', but channel 'train' has no label of that"),
         ({"class_weights": '{"bad": -1}'}, {}, "class_weights gives 'bad' -1; a weight must be a number from 0."),

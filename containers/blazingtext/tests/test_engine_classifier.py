@@ -92,6 +92,9 @@ def text(tmp_path: Path) -> Path:
     return written(tmp_path, lines(300))
 
 
+# Threads of fastText that fill all of a small input matrix: each a tenth, rounded down, and the rest is never set.
+FILLING = 19
+
 _TOKENS = st.sampled_from(["a", "b", "cc", "dé", "日本", "__label__x", "__label__y", "__label__", "x__label__y", "</s"])
 
 
@@ -100,7 +103,7 @@ _TOKENS = st.sampled_from(["a", "b", "cc", "dé", "日本", "__label__x", "__lab
 def test_the_dictionary_is_fasttexts(tmp_path: Path, rows: list[list[str]], min_count: int) -> None:
     rows = [[*row, "__label__x", "a"] for row in rows]
     path = written(tmp_path, [" ".join(row) for row in rows])
-    theirs = fasttext.train_supervised(str(path), minCount=min_count, epoch=1, dim=1, thread=1, verbose=0)
+    theirs = fasttext.train_supervised(str(path), minCount=min_count, epoch=1, dim=20, thread=FILLING, verbose=0)
     ours = Read(path, min_count).dictionary
     words, labels = (dict(zip(*found, strict=True)) for found in (
         theirs.get_words(include_freq=True), theirs.get_labels(include_freq=True)))  # fmt: skip
@@ -138,7 +141,7 @@ def test_it_learns_as_fast_as_fasttext(tmp_path: Path) -> None:
         trainer = trained(read, learning_rate=0.2, epochs=4, seed=seed)
         examples = read.examples.encode(Corpus([str(test)], 0, 1), read.dictionary, 1)
         theirs = fasttext.train_supervised(
-            str(path), lr=0.2, epoch=4, dim=10, minCount=1, thread=1, seed=seed, verbose=0
+            str(path), lr=0.2, epoch=4, dim=10, minCount=1, thread=FILLING, seed=seed, verbose=0
         )
         scores.append((trainer.correct(examples, 1) / len(examples), theirs.test(str(test))[1]))
     ours, theirs = np.mean(scores, axis=0)

@@ -181,7 +181,7 @@ def test_what_is_no_text_is_refused(folder: Path) -> None:
 
 
 def test_a_folder_without_a_classifier_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ClientError, match=r"neither model\.bin nor model\.ftz; one must be at the root"):
+    with pytest.raises(ClientError, match=r"holds none of model\.bin, model\.ftz; one must be at the root"):
         TextClassifier.read(tmp_path)
     (tmp_path / "model.bin").write_bytes(b"PK")
     with pytest.raises(ClientError, match="is cut short at offset 2"):

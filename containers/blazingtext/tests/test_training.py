@@ -153,8 +153,8 @@ def test_every_file_of_the_channel_is_read_but_hidden_ones(jobs: Jobs) -> None:
         ),
         (
             b"a",
-            {"mode": "supervised"},
-            "hyperparameter mode=supervised is out of range; it must be one of batch_skipgram, skipgram, cbow.",
+            {"mode": "glove"},
+            "hyperparameter mode=glove is out of range; it must be one of batch_skipgram, skipgram, cbow, supervised.",
         ),
         (
             b"a",
