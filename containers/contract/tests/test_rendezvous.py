@@ -134,7 +134,7 @@ def test_a_first_host_that_never_comes_is_named(tmp_path: Path, algorithm: Algor
 
 
 @pytest.mark.parametrize("lost", [0, 1])
-@pytest.mark.parametrize("behaviour", ["-", "busy"])
+@pytest.mark.parametrize("behaviour", [pytest.param("-", marks=pytest.mark.slow), "busy"])
 def test_a_host_killed_while_it_joins_is_not_waited_for(
     tmp_path: Path, algorithm: Algorithm, behaviour: str, lost: int
 ) -> None:
@@ -149,7 +149,7 @@ def test_a_host_killed_while_it_joins_is_not_waited_for(
         assert reason == f"AlgorithmError: host algo-{lost + 1} stopped answering, so the job ends on every host."
 
 
-@pytest.mark.parametrize("lost", [0, 1])
+@pytest.mark.parametrize("lost", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_host_killed_while_the_first_writes_ends_the_job_on_the_others(
     tmp_path: Path, algorithm: Algorithm, lost: int
 ) -> None:
