@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import struct
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from blazingtext.model import Model
 from blazingtext.text_classifier import TextClassifier
 from contract.errors import ClientError
 
+from .asking import wrong_answers
 from .fasttext_models import Draw, assert_alike, predictions, relative_error, save, trained_by
 
 PROPERTY = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
@@ -197,15 +197,4 @@ def test_a_folder_without_a_classifier_is_refused(tmp_path: Path) -> None:
 def test_many_threads_ask_at_once(folder: Path) -> None:
     classifier, texts = TextClassifier.read(folder), Draw(3).texts()
     expected = classifier.predict(texts, 3)
-    wrong: list[int] = []
-
-    def ask(number: int) -> None:
-        if any(classifier.predict(texts, 3) != expected for _ in range(50)):
-            wrong.append(number)
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    assert wrong_answers(lambda: classifier.predict(texts, 3) == expected) == 0

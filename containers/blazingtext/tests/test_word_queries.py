@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from blazingtext.model import Model
 from blazingtext.word_vectors import WordVectors
 from contract.errors import ClientError
 
+from .asking import wrong_answers
 from .fasttext_models import WORDS, Draw, relative_error, save, trained_by
 
 PROPERTY = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
@@ -109,16 +109,8 @@ def test_word_vectors_are_not_read_from_a_classifier(tmp_path: Path) -> None:
 def test_many_threads_ask_at_once(path: Path) -> None:
     vectors = WordVectors.read(path.parent)
     expected, nearest = vectors.lookup(WORDS_ASKED), vectors.neighbors("w1", 5)
-    wrong: list[int] = []
 
-    def ask(number: int) -> None:
-        for _ in range(50):
-            if (vectors.lookup(WORDS_ASKED) != expected).any() or vectors.neighbors("w1", 5) != nearest:
-                wrong.append(number)
+    def is_right() -> bool:
+        return bool((vectors.lookup(WORDS_ASKED) == expected).all()) and vectors.neighbors("w1", 5) == nearest
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    assert wrong_answers(is_right) == 0

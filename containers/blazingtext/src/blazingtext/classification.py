@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -16,12 +12,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from blazingtext import fasttext_format
-from blazingtext._engine import ClassDictionary, ClassTrainer, Corpus, CorpusPart, Examples
-from blazingtext.augmented_manifest import write_lines
+from blazingtext._engine import ClassDictionary, ClassTrainer, Corpus, Examples
 from blazingtext.classification_report import write_report
 from blazingtext.divergence import divergence_named
+from blazingtext.labelled_text import LABEL_PREFIX, files_of, labelled_lines, text_of
 from blazingtext.machine import cpu_sockets, identify_gpus
-from blazingtext.packed import unpack
 from blazingtext.pretrained import PretrainedVectors
 from blazingtext.progress import Progress
 from blazingtext.quantised import QuantisedMatrix
@@ -32,10 +27,7 @@ from contract.errors import ClientError
 
 logger = logging.getLogger(__name__)
 
-LABEL_PREFIX = "__label__"
 BALANCED = "balanced"
-_SEPARATORS = re.compile("[ \\t\\n\\v\\f\\r\\0]+")  # fastText's; Python's own are more
-_TESTED_AT_A_TIME = 10_000
 _MOST_LABELS_TESTED = 5
 
 
@@ -108,41 +100,6 @@ def announce() -> None:
         logger.warning("The GPU is not used: supervised trains on the CPU.")
     logger.info("Running single machine CPU BlazingText training using supervised mode.")
     print(f"Number of CPU sockets found in instance is  {cpu_sockets()}")
-
-
-@contextmanager
-def files_of(channel: InputChannel, threads: int) -> Iterator[list[Path]]:
-    """The channel's text as plain files, unpacked, or written out of a pipe of records, while the block runs.
-
-    Raises:
-        ClientError: no files, or damaged ones.
-    """
-    with TemporaryDirectory(prefix="unpacked-") as scratch:
-        if channel.input_mode == "Pipe":
-            yield [write_lines(channel, Path(scratch))]
-            return
-        files = channel.files()
-        for path in files:
-            print(f"Processing {path} . File size: {path.stat().st_size / 2**20} MB")
-        yield unpack(channel, files, Path(scratch), threads)
-
-
-@contextmanager
-def text_of(channel: InputChannel, threads: int, words: list[str] | None = None) -> Iterator[Corpus]:
-    """All words of a channel, and further ones, while the block runs.
-
-    Raises:
-        ClientError: as `files_of`, and bytes that are not UTF-8.
-    """
-    with files_of(channel, threads) as paths:
-        try:
-            corpus = CorpusPart([str(path) for path in paths], threads, 0, 1).encode(0, threads, [], words or [])
-        except ValueError as error:
-            found = str(error)
-            for path in paths:
-                found = found.replace(f"{path.parent}/", "")
-            raise ClientError(f"channel {channel.name!r}: {found}") from error
-        yield corpus
 
 
 def encoded(
@@ -448,23 +405,3 @@ def score(environment: TrainingEnvironment, threads: int) -> None:
     found = write_report(environment.paths.output_data, truth, predictions)
     print(f"\n#test_accuracy: {found.accuracy:.4f}")
     print(f"Number of test examples: {found.examples}")
-
-
-def labelled_lines(paths: Sequence[Path]) -> Iterator[tuple[list[str], list[list[str]]]]:
-    """The lines that have labels, many at a time: their text without the labels, and their labels."""
-    texts: list[str] = []
-    labels: list[list[str]] = []
-    for path in paths:
-        with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-            for line in lines:
-                tokens = [token for token in _SEPARATORS.split(line) if token]
-                found = [token for token in tokens if token.startswith(LABEL_PREFIX)]
-                if not found:
-                    continue
-                texts.append(" ".join(token for token in tokens if not token.startswith(LABEL_PREFIX)))
-                labels.append(found)
-                if len(texts) == _TESTED_AT_A_TIME:
-                    yield texts, labels
-                    texts, labels = [], []
-    if texts:
-        yield texts, labels
