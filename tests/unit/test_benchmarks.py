@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import corpus, performance_page, word2vec
+from benchmarks import corpus, machine, performance_page, word2vec
 from benchmarks.bars import bars
 from benchmarks.corpus import Corpus
 from benchmarks.kept_scores import KeptScores
@@ -44,10 +44,10 @@ def run(program: str, seconds: float, *, threads: int = 2, **more: Any) -> Run:
 
 
 def results(*runs: Run, table: str = "first") -> Results:
-    machine = {"cpu": "a CPU", "cpu_family": "family 1", "cores": 2, "l2": "1M", "l3": "32M", "memory_bytes": 2**34}
-    machine |= {"linux": "6.1", "python": "3.11", "compiler": "c++ 12", "instructions": "avx2"}
-    machine["versions"] = {**VERSIONS, "numpy": "2"}
-    return Results(table, Settings(), machine, 0.1, "2026-11-20T00:00:00+00:00", "text", 10**6, 1, list(runs))
+    described = {"cpu": "a CPU", "cpu_family": "family 1", "cores": 2, "l2": "1M", "l3": "32M", "memory_bytes": 2**34}
+    described |= {"linux": "6.1", "python": "3.11", "compiler": "c++ 12", "instructions": "avx2"}
+    described["versions"] = {**VERSIONS, "numpy": "2"}
+    return Results(table, Settings(), described, 0.1, "2026-11-20T00:00:00+00:00", "text", 10**6, 1, list(runs))
 
 
 def found(shown: Results, what: str) -> list[str]:
@@ -126,6 +126,24 @@ def test_hosts_are_held_against_threads_of_one_host() -> None:
     assert found(shown, "batch_skipgram: 2 threads against 1") == ["2×", "yes"]
     assert found(shown, "2 hosts × 1 thread: words/s against 1 host × 2 threads") == ["0.909×", "yes"]
     assert found(shown, "mean_rho of 1, 2 and 4 hosts: highest minus lowest") == ["0.02", "no"]
+
+
+def test_rounds_whose_cores_shared_a_cache_are_told_apart() -> None:
+    """One of three, by how long a core waited for what the other had written just before and just after."""
+    told = "the same, in rounds whose cores shared an L3 cache"
+    rounds = [(1, 10, [30.0, 41.0]), (2, 16, [38.0, 210.0]), (3, 18, [205.0, 240.0])]
+    ones = [run("batch_skipgram", 20, threads=1, seed=seed) for seed, _, _ in rounds]
+    twos = [run("batch_skipgram", seconds, seed=seed, handover_ns=ns) for seed, seconds, ns in rounds]
+    shown = results(*ones, *twos, table="second")
+    assert found(shown, "batch_skipgram: 2 threads against 1") == ["1.25×", "no"]
+    assert found(shown, told) == ["2×", "yes"]
+    assert rows(shown)[1][HEADER.index("handover ns")] == "30 – 240"
+    assert found(results(*ones, *twos[1:], table="second"), told) == ["not measured", ""]
+
+
+def test_a_handover_between_cores_takes_some_nanoseconds() -> None:
+    ns = machine.handover_ns()
+    assert ns is None if len(os.sched_getaffinity(0)) == 1 else ns is not None and 1 < ns < 10**6
 
 
 def test_a_program_that_trained_fewer_epochs_has_no_whole_process() -> None:
