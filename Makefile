@@ -15,7 +15,7 @@ ALGORITHMS := $(patsubst containers/%/algorithm.toml,%,$(wildcard containers/*/a
 HOUSE_TESTS := tests containers/contract
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup setup-tests demo test test-fast test-slow test-containers check format lint types docs lock benchmark-word2vec benchmark-serving clean
+.PHONY: help setup setup-tests demo test test-fast test-slow test-containers check format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving clean
 
 help:  ## What can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -83,6 +83,9 @@ benchmark-word2vec: setup-tests  ## Our word2vec beside gensim's and fastText's,
 	@$(BIN)/python -m benchmarks.word2vec --table first
 	@$(BIN)/python -m benchmarks.word2vec --table second
 	@$(BIN)/python -m benchmarks.performance_page
+
+benchmark-supervised: setup-tests  ## Our text classification beside the fastText package's
+	@$(BIN)/python -m benchmarks.supervised
 
 benchmark-serving: setup-tests  ## Our endpoint beside a plain server around the fastText package; needs wrk and a quiet machine
 	@$(BIN)/python -m benchmarks.serving

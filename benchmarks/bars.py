@@ -14,9 +14,6 @@ from benchmarks.measurement import Run
 from benchmarks.programs import PROGRAMS
 from benchmarks.results import Results, mean_score
 
-# Cores that hand a cache line over faster share an L3 cache: the two kinds are far apart (24 to 44 and 120 to 240 ns).
-ONE_CACHE_NS = 80
-
 
 @dataclass(frozen=True)
 class Bar:
@@ -92,19 +89,12 @@ def second_table(runs: Runs) -> list[Bar]:
     """What is to be shown of several threads and hosts on one machine, at dim 100."""
     by_hosts = {hosts: runs.of("batch_skipgram", threads=1, hosts=hosts) for hosts in (1, 2, 4)}
     two_threads = runs.of("batch_skipgram", threads=2)
-    in_one_cache = [run for run in two_threads if run.handover_ns and max(run.handover_ns) < ONE_CACHE_NS]
     together = ratio(by_hosts[2], two_threads, speed)
     scores = [mean_score(found, "mean_rho") for found in by_hosts.values()]
     known = [score for score in scores if score is not None]
     spread = max(known) - min(known) if len(known) == len(scores) else None
     return [
         Bar("batch_skipgram: 2 threads against 1", ratio(two_threads, by_hosts[1], speed), 1.85, unit="×"),
-        Bar(
-            "the same, in rounds whose cores shared an L3 cache",
-            ratio(in_one_cache, by_hosts[1], speed),
-            1.85,
-            unit="×",
-        ),
         Bar("2 hosts × 1 thread: words/s against 1 host × 2 threads", together, 0.85, unit="×"),
         Bar("mean_rho of 1, 2 and 4 hosts: highest minus lowest", spread, 0.015, at_least=False),
     ]

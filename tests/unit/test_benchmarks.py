@@ -128,17 +128,10 @@ def test_hosts_are_held_against_threads_of_one_host() -> None:
     assert found(shown, "mean_rho of 1, 2 and 4 hosts: highest minus lowest") == ["0.02", "no"]
 
 
-def test_rounds_whose_cores_shared_a_cache_are_told_apart() -> None:
-    """One of three, by how long a core waited for what the other had written just before and just after."""
-    told = "the same, in rounds whose cores shared an L3 cache"
-    rounds = [(1, 10, [30.0, 41.0]), (2, 16, [38.0, 210.0]), (3, 18, [205.0, 240.0])]
-    ones = [run("batch_skipgram", 20, threads=1, seed=seed) for seed, _, _ in rounds]
-    twos = [run("batch_skipgram", seconds, seed=seed, handover_ns=ns) for seed, seconds, ns in rounds]
-    shown = results(*ones, *twos, table="second")
-    assert found(shown, "batch_skipgram: 2 threads against 1") == ["1.25×", "no"]
-    assert found(shown, told) == ["2×", "yes"]
-    assert rows(shown)[1][HEADER.index("handover ns")] == "30 – 240"
-    assert found(results(*ones, *twos[1:], table="second"), told) == ["not measured", ""]
+def test_the_longest_and_the_shortest_handover_between_cores_are_told() -> None:
+    shown = results(run("cbow", 2, handover_ns=[30.0, 41.0]), run("cbow", 2, seed=2, handover_ns=[38.0, 210.0]))
+    (row,) = rows(shown)
+    assert row[HEADER.index("handover ns")] == "30 – 210"
 
 
 def test_a_handover_between_cores_takes_some_nanoseconds() -> None:
