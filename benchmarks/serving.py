@@ -26,7 +26,7 @@ from benchmarks.load import Loaded, load, pss_mb, running
 from kindling.environments import ROOT, EnvironmentNotMadeError, python_of
 from kindling.errors import UserError
 
-RESULTS = ROOT / "build" / "benchmarks" / "serving"
+RESULTS = machine.BUILT / "serving"
 SERVERS = ("ours", "peer", "constant")
 CONNECTIONS = (1, 10, 100)
 

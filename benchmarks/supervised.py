@@ -29,7 +29,7 @@ from kindling.environments import ROOT, python_of
 from kindling.errors import UserError
 from kindling.local_algorithm import training_hosts
 
-RESULTS = ROOT / "build" / "benchmarks"
+RESULTS = machine.BUILT
 _SHARED = ROOT.parent / "shared" / "data"
 _ALGORITHM = algorithms()["blazingtext"]
 _PACE = re.compile(r"Average throughput in Million words/sec: ([0-9.]+)")

@@ -29,7 +29,7 @@ from benchmarks.results import HEADER, Results, rows
 from kindling.environments import ROOT
 from kindling.errors import UserError
 
-RESULTS = ROOT / "build" / "benchmarks"
+RESULTS = machine.BUILT
 _RARE_WORDS = ROOT.parent / "shared" / "data" / "wordsim" / "EN-RW-STANFORD.txt"
 _BESIDES_TRAINING_S = 15.0  # of a run: reading, writing, scoring
 

@@ -58,6 +58,20 @@ def to_the_end(trainer: ClassTrainer) -> ClassTrainer:
     return trainer
 
 
+def test_words_begin_at_random_and_ngrams_as_zeros(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    path.write_text("\n".join(lines(20)) + "\n")
+    read = Read(path)
+    trainer = read.trainer()
+    words = len(read.dictionary.words)
+    assert len(trainer.input) > words
+    assert np.all(np.any(trainer.input[:words] != 0, axis=1))
+    assert np.abs(trainer.input[:words]).max() <= 1 / 10
+    assert not np.any(trainer.input[words:])
+    to_the_end(trainer)
+    assert np.any(trainer.input[words:])
+
+
 def trained(read: Read, **more: object) -> ClassTrainer:
     return to_the_end(read.trainer(**more))
 
