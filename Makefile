@@ -82,6 +82,7 @@ docs: .venv/.house  ## Write the tables of docs/algorithms from the algorithms' 
 benchmark-word2vec: setup-tests  ## Our word2vec beside gensim's and fastText's, into docs/performance.md; the machine must be quiet
 	@$(BIN)/python -m benchmarks.word2vec --table first
 	@$(BIN)/python -m benchmarks.word2vec --table second
+	@$(BIN)/python -m benchmarks.scaling
 	@$(BIN)/python -m benchmarks.performance_page
 
 benchmark-supervised: setup-tests  ## Our text classification beside the fastText package's

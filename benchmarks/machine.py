@@ -66,31 +66,6 @@ def load_average() -> float:
     return os.getloadavg()[0]
 
 
-def handover_ns() -> float | None:
-    """How long a core waits for a cache line that another has just written (benchmarks/handover.cpp); None on one core.
-
-    A virtual machine's cores may share an L3 cache at one moment and not at the next, wherever its host puts them.
-
-    Raises:
-        UserError: the little program could not be built or run.
-    """
-    cores = sorted(os.sched_getaffinity(0))[:2]
-    if len(cores) < 2:
-        return None
-    source, program = Path(__file__).with_name("handover.cpp"), BUILT / "handover"
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        BUILT.mkdir(parents=True, exist_ok=True)
-        _run(["c++", "-std=c++17", "-O2", "-pthread", str(source), "-o", str(program)])
-    return float(_run([str(program), *map(str, cores)]))
-
-
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise UserError(f"{command[0]} failed: {done.stderr.strip()}")
-    return done.stdout
-
-
 def _field(cpuinfo: str, name: str) -> str:
     found = re.search(rf"^{name}\s*: (.*)$", cpuinfo, re.MULTILINE)
     return found[1].strip() if found else "unknown"

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
+from benchmarks import handover
 from benchmarks.corpus import Corpus
 from benchmarks.processes import Measured, run_together
 from benchmarks.programs import Program, Settings
@@ -48,8 +48,7 @@ class Run:
         whole_seconds: wall clock of the processes, from their start to their end.
         peak_bytes: largest resident set, added up over hosts.
         scores: of the vectors (benchmarks/similarity.py); empty when they were not scored.
-        handover_ns: how long one core waited for a line that the other had written, just before the run and just after;
-            empty on one core.
+        apart: share of its time in which the cores had different L3 caches (benchmarks/handover.py); None on one core.
         scored_from: "this run", or "another run" where the scores were kept from one with the same settings and seed.
     """
 
@@ -65,7 +64,7 @@ class Run:
     cpu_seconds: float
     peak_bytes: int
     scores: dict[str, Any] = field(default_factory=dict)
-    handover_ns: list[float] = field(default_factory=list)
+    apart: float | None = None
     scored_from: str = "this run"
 
     @property
@@ -92,12 +91,11 @@ def measure(case: Case, corpus: Corpus, folder: Path, *, rare_words: Path | None
         model = Path(scratch) / "model"
         model.mkdir()
         cores = set(sorted(os.sched_getaffinity(0))[: case.settings.threads * case.hosts])
-        before = machine.handover_ns()
-        if case.program.is_peer:
-            found, seconds = _train_peer(case, corpus, model, cores)
-        else:
-            found, seconds = _train_ours(case, corpus, model, Path(scratch), cores)
-        after = machine.handover_ns()
+        with handover.watched() as samples:
+            if case.program.is_peer:
+                found, seconds = _train_peer(case, corpus, model, cores)
+            else:
+                found, seconds = _train_ours(case, corpus, model, Path(scratch), cores)
         run = Run(
             program=case.program.name,
             threads=case.settings.threads,
@@ -110,7 +108,7 @@ def measure(case: Case, corpus: Corpus, folder: Path, *, rare_words: Path | None
             whole_seconds=max(process.seconds for process in found),
             cpu_seconds=sum(process.cpu_seconds for process in found),
             peak_bytes=sum(process.peak_bytes for process in found),
-            handover_ns=[ns for ns in (before, after) if ns is not None],
+            apart=handover.share_apart(samples),
         )
         return run.scored(_score(case.program, model, rare_words), "this run") if scoring else run
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.bars import bars
+from benchmarks import scaling
+from benchmarks.bars import Bar, bars
 from benchmarks.results import HEADER, Results, mean_score, median_speed, rounds_of_each, rows
 from benchmarks.word2vec import RESULTS
 from kindling.environments import ROOT
@@ -31,23 +33,33 @@ _GROUPS = {
 }
 
 
-def figures(first: Results, second: Results | None) -> str:
-    """What stands between the page's markers, in Markdown."""
+def figures(first: Results, second: Results | None, pairs: Sequence[scaling.Pair]) -> str:
+    """What stands between the page's markers, in Markdown; `pairs` of turns of one thread and two."""
     picture = f"![Million words a second of each program]({PLOT.relative_to(PAGE.parent)})"
     parts = [conditions(first), picture, *tables(first)]
     if second:
         parts += ["## By threads, dimension and hosts", conditions(second), *tables(second)]
+    if pairs:
+        parts += [
+            "## A second core",
+            "One thread and two in turns of half a second (`python -m benchmarks.scaling`); medians.",
+            markdown_table(scaling.HEADER, scaling.rows(pairs)),
+            _shown([scaling.bar(pairs)]),
+        ]
     return "\n\n".join(parts)
 
 
 def tables(results: Results) -> list[str]:
     """The figures, and what is to be shown of them."""
-    shown = [bar.cells() for bar in bars(results)]
     return [
         markdown_table(HEADER, rows(results)),
         "What the engine is held to, and what this run showed:",
-        markdown_table(["", "bar", "found", "reached"], shown),
+        _shown(bars(results)),
     ]
+
+
+def _shown(held_to: Sequence[Bar]) -> str:
+    return markdown_table(["", "bar", "found", "reached"], [bar.cells() for bar in held_to])
 
 
 def conditions(results: Results) -> str:
@@ -119,7 +131,7 @@ def main() -> int:
     second = Results.read(second_file) if second_file.exists() else None
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n\n{figures(first, second)}\n\n{END}{after}", encoding="utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n\n{figures(first, second, scaling.read())}\n\n{END}{after}", encoding="utf-8")
     draw(first, PLOT)
     return 0
 

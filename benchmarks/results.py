@@ -16,7 +16,7 @@ from kindling.errors import UserError
 
 HEADER = [
     *("program", "hosts × threads", "dim", "M words/s", "from – to", "whole s", "read s", "write s", "peak MB"),
-    *("handover ns", "mean_rho", "SimLex-999", "rare words"),
+    *("cores apart, %", "mean_rho", "SimLex-999", "rare words"),
 ]
 
 
@@ -81,7 +81,7 @@ def median_speed(runs: list[Run]) -> float:
 
 def _row(runs: list[Run], epochs: int) -> list[str]:
     first, speeds = runs[0], [run.words_per_second / 1e6 for run in runs]
-    handovers = [ns for run in runs for ns in run.handover_ns]
+    apart = [100 * run.apart for run in runs if run.apart is not None]
     whole_runs = [run.whole_seconds for run in runs if run.epochs == epochs]
     return [
         first.program,
@@ -93,7 +93,7 @@ def _row(runs: list[Run], epochs: int) -> list[str]:
         f"{statistics.median(run.seconds['read'] for run in runs):.1f}",
         f"{statistics.median(run.seconds['write'] for run in runs):.1f}",
         f"{max(run.peak_bytes for run in runs) / 1e6:.0f}",
-        f"{min(handovers):.0f} – {max(handovers):.0f}" if handovers else "",
+        f"{min(apart):.0f} – {max(apart):.0f}" if apart else "",
         *(_score(runs, name) for name in ("mean_rho", "simlex", "rare_words")),
     ]
 

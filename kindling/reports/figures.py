@@ -42,7 +42,7 @@ def word_map(words: Sequence[str], matrix: NDArray[np.float32]) -> str:
     """
     from sklearn.cluster import KMeans
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     count = len(words)
     tsne = TSNE(perplexity=min(30, (count - 1) / 3), init="pca", learning_rate="auto", max_iter=600, random_state=0)

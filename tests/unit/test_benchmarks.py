@@ -6,15 +6,17 @@ import argparse
 import os
 import random
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import corpus, machine, performance_page, word2vec
+from benchmarks import corpus, handover, performance_page, scaling, word2vec
 from benchmarks.bars import bars
 from benchmarks.corpus import Corpus
+from benchmarks.handover import Handover
 from benchmarks.kept_scores import KeptScores
 from benchmarks.measurement import Case, Run
 from benchmarks.processes import run_together
@@ -128,15 +130,42 @@ def test_hosts_are_held_against_threads_of_one_host() -> None:
     assert found(shown, "mean_rho of 1, 2 and 4 hosts: highest minus lowest") == ["0.02", "no"]
 
 
-def test_the_longest_and_the_shortest_handover_between_cores_are_told() -> None:
-    shown = results(run("cbow", 2, handover_ns=[30.0, 41.0]), run("cbow", 2, seed=2, handover_ns=[38.0, 210.0]))
-    (row,) = rows(shown)
-    assert row[HEADER.index("handover ns")] == "30 – 210"
+def test_how_long_the_cores_were_apart_is_told() -> None:
+    shown = results(run("cbow", 2, apart=0.0), run("cbow", 2, seed=2, apart=0.213), run("skipgram", 2))
+    assert [row[HEADER.index("cores apart, %")] for row in rows(shown)] == ["0 – 21", ""]
 
 
-def test_a_handover_between_cores_takes_some_nanoseconds() -> None:
-    ns = machine.handover_ns()
-    assert ns is None if len(os.sched_getaffinity(0)) == 1 else ns is not None and 1 < ns < 10**6
+def test_samples_of_the_handover_are_taken_while_something_else_runs() -> None:
+    with handover.watched() as samples:
+        time.sleep(0.7)
+    if len(os.sched_getaffinity(0)) == 1:
+        assert samples == []
+        return
+    times = [sample.time for sample in samples]
+    assert len(times) >= 2
+    assert times == sorted(times)
+    assert time.time() - 5 < times[0] <= time.time()
+    assert all(1 < sample.ns < 10**6 for sample in samples)
+
+
+def test_a_second_core_is_judged_by_the_turns_during_which_both_shared_a_cache() -> None:
+    turns = [
+        {"threads": threads, "began": began, "ended": began + 0.5, "words_per_second": speed}
+        for began, threads, speed in [(0, 1, 4e6), (1, 2, 8e6), (2, 1, 4e6), (3, 2, 5e6), (4, 1, 4e6), (5, 2, 7e6)]
+    ]
+    turns += [{"threads": threads, "began": 9, "ended": 9.5, "words_per_second": 1.0} for threads in (1, 2)]
+    times = [0.1, 0.4, 1.2, 2.2, 3.3, 4.3, 5.2]
+    samples = [Handover(at, 200 if 2 < at < 5 else 40) for at in times]
+    found = scaling.pairs(turns, samples)
+    assert [(pair.ratio, pair.apart) for pair in found] == [(2, 0), (1.25, 1), (1.75, 0.5)]
+    assert [row[:5] for row in scaling.rows(found)] == [
+        ["share an L3 cache", "1", "4.00", "8.00", "2.00"],
+        ["have one each", "1", "4.00", "5.00", "1.25"],
+    ]
+    assert scaling.bar(found).cells()[2:] == ["2×", "yes"]
+    assert scaling.bar(found[1:]).cells()[2:] == ["not measured", ""]
+    page = performance_page.figures(results(run("cbow", 2)), None, found)
+    assert "| share an L3 cache | 1 | 4.00 | 8.00 | 2.00 |" in page
 
 
 def test_a_program_that_trained_fewer_epochs_has_no_whole_process() -> None:
@@ -182,7 +211,7 @@ def test_the_page_and_the_plot_come_from_the_results(tmp_path: Path) -> None:
     shown.save(tmp_path / "results.json")
     read = Results.read(tmp_path / "results.json")
     assert read == shown
-    text = performance_page.figures(read, None)
+    text = performance_page.figures(read, None, [])
     assert "| cbow | 1 × 2 | 100 | 2.50 |" in text
     assert "| cbow: words/s against fasttext-cbow | ≥ 4× | 5× | yes |" in text
     performance_page.draw(read, tmp_path / "plot.svg")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from blazingtext._engine import Corpus, Replica, Trainer
 from blazingtext.curvature import Curvature, Updates
@@ -205,6 +206,29 @@ def test_rows_have_their_turn_by_frequency_and_all_are_equal_in_the_end(corpus: 
             assert not same[equal : equal + 500].all() or equal == len(corpus.counts)
     moved = np.abs(first[-1] - first[0]).max(axis=1)
     assert (moved[:1000] > 0).all()
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_products_are_taken_by_the_training_thread_alone(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of OpenBLAS spin after each product for longer than a synchronisation takes."""
+    seen = []
+
+    def measure(self: Curvature, others: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(blas_threads())
+        return original(self, others)
+
+    original = Curvature.measure
+    monkeypatch.setattr(Curvature, "measure", measure)
+    trainer = new_trainer(corpus)
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = blas_threads()
+        Synchronisation(OneHost(), trainer, updates_of(corpus)).synchronise(1.0, everything=True)
+        assert blas_threads() == before
+    assert seen
+    assert all(threads == {1} for threads in seen)
 
 
 def test_eight_hosts_on_a_few_words_that_all_of_them_train_stay_stable(corpus: Corpus) -> None:
