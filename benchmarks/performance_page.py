@@ -33,18 +33,19 @@ _GROUPS = {
 }
 
 
-def figures(first: Results, second: Results | None, pairs: Sequence[scaling.Pair]) -> str:
-    """What stands between the page's markers, in Markdown; `pairs` of turns of one thread and two."""
+def figures(first: Results, second: Results | None, turns: Sequence[scaling.Round]) -> str:
+    """What stands between the page's markers, in Markdown; `turns` are of scaling.py."""
     picture = f"![Million words a second of each program]({PLOT.relative_to(PAGE.parent)})"
     parts = [conditions(first), picture, *tables(first)]
     if second:
         parts += ["## By threads, dimension and hosts", conditions(second), *tables(second)]
-    if pairs:
+    if turns:
         parts += [
             "## A second core",
-            "One thread and two in turns of half a second (`python -m benchmarks.scaling`); medians.",
-            markdown_table(scaling.HEADER, scaling.rows(pairs)),
-            _shown([scaling.bar(pairs)]),
+            "One thread, two threads, and two trainings that share nothing, in turns of half a second"
+            " (`python -m benchmarks.scaling`); medians.",
+            markdown_table(scaling.HEADER, scaling.rows(turns)),
+            _shown([scaling.bar(turns)]),
         ]
     return "\n\n".join(parts)
 

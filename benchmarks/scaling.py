@@ -1,8 +1,9 @@
 """What a second core is worth to batch_skipgram, where both share an L3 cache and where they do not.
 
-`python -m benchmarks.scaling [--seconds N]`: one thread and two train in turns of half a second (benchmarks/turns.py),
-while samples tell whether the cores share a cache (benchmarks/handover.py). Each turn of two threads is held against
-the one of a single thread just before it.
+`python -m benchmarks.scaling [--seconds N]`: one thread, two threads, and two trainings that share nothing train in
+turns of half a second (benchmarks/turns.py), while samples tell whether the cores share a cache
+(benchmarks/handover.py). Each turn is held against the one of a single thread in the same round; what two trainings
+that share nothing reach is what the machine has to give.
 """
 
 from __future__ import annotations
@@ -25,29 +26,26 @@ from kindling.environments import ROOT, python_of
 from kindling.errors import UserError
 
 RESULTS = machine.BUILT / "scaling.json"
-HEADER = ["the two cores", "pairs of turns", "1 thread, M words/s", "2 threads", "ratio", "from – to"]
+HEADER = ["the two cores", "rounds", "1 thread, M words/s", "2 threads", "ratio", "from – to", "2 trainings", "ratio"]
 _SHARED, _APART = "share an L3 cache", "have one each"
-_AROUND_S = 0.1  # samples that are so near a turn count for it
+_AROUND_S = 0.1  # samples that are so near a round count for it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
-    """A turn of one thread and the turn of two after it.
+class Round:
+    """Turns of one thread, of two, and of two separate trainings, in words a second.
 
     Attributes:
-        apart: the share of the samples around both in which the cores had different L3 caches.
+        apart: the share of the samples around it in which the cores had different L3 caches.
     """
 
     one: float
     two: float
+    separate: float
     apart: float
 
-    @property
-    def ratio(self) -> float:
-        return self.two / self.one
 
-
-def measure(text: Path, seconds: float) -> list[Pair]:
+def measure(text: Path, seconds: float) -> list[Round]:
     """Train for so many seconds.
 
     Raises:
@@ -60,54 +58,57 @@ def measure(text: Path, seconds: float) -> list[Pair]:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise UserError(f"benchmarks.turns failed: {done.stderr.strip()}")
-    return pairs([json.loads(line) for line in done.stdout.splitlines()], samples)
+    return rounds_of([json.loads(line) for line in done.stdout.splitlines()], samples)
 
 
-def pairs(turns: Sequence[dict[str, float]], samples: Sequence[Handover]) -> list[Pair]:
-    """Turns of one thread and two, in the order of time; a pair without a sample is left out."""
+def rounds_of(turns: Sequence[dict[str, float]], samples: Sequence[Handover]) -> list[Round]:
+    """The rounds of turns; one without a sample is left out."""
     found = []
-    for one, two in zip(turns[::2], turns[1::2], strict=True):
-        began, ended = one["began"] - _AROUND_S, two["ended"] + _AROUND_S
+    for turn in turns:
+        began, ended = turn["began"] - _AROUND_S, turn["ended"] + _AROUND_S
         apart = handover.share_apart([sample for sample in samples if began <= sample.time <= ended])
         if apart is not None:
-            found.append(Pair(one=one["words_per_second"], two=two["words_per_second"], apart=apart))
+            found.append(Round(one=turn["one"], two=turn["two"], separate=turn["separate"], apart=apart))
     return found
 
 
-def _told_apart(found: Sequence[Pair]) -> dict[str, list[Pair]]:
-    """The pairs during which the cores stayed where they were."""
+def _told_apart(found: Sequence[Round]) -> dict[str, list[Round]]:
+    """The rounds during which the cores stayed where they were."""
     return {
-        _SHARED: [pair for pair in found if pair.apart == 0],
-        _APART: [pair for pair in found if pair.apart == 1],
+        _SHARED: [turns for turns in found if turns.apart == 0],
+        _APART: [turns for turns in found if turns.apart == 1],
     }
 
 
-def rows(found: Sequence[Pair]) -> list[list[str]]:
+def rows(found: Sequence[Round]) -> list[list[str]]:
     """A row under HEADER for each of the two states that was met: medians."""
+    return [_row(state, of_state) for state, of_state in _told_apart(found).items() if of_state]
+
+
+def _row(state: str, found: Sequence[Round]) -> list[str]:
+    ratios = [turns.two / turns.one for turns in found]
     return [
-        [
-            state,
-            f"{len(of_state)}",
-            f"{statistics.median(pair.one for pair in of_state) / 1e6:.2f}",
-            f"{statistics.median(pair.two for pair in of_state) / 1e6:.2f}",
-            f"{statistics.median(pair.ratio for pair in of_state):.2f}",
-            f"{min(pair.ratio for pair in of_state):.2f} – {max(pair.ratio for pair in of_state):.2f}",
-        ]
-        for state, of_state in _told_apart(found).items()
-        if of_state
+        state,
+        f"{len(found)}",
+        f"{statistics.median(turns.one for turns in found) / 1e6:.2f}",
+        f"{statistics.median(turns.two for turns in found) / 1e6:.2f}",
+        f"{statistics.median(ratios):.2f}",
+        f"{min(ratios):.2f} – {max(ratios):.2f}",
+        f"{statistics.median(turns.separate for turns in found) / 1e6:.2f}",
+        f"{statistics.median(turns.separate / turns.one for turns in found):.2f}",
     ]
 
 
-def bar(found: Sequence[Pair]) -> Bar:
+def bar(found: Sequence[Round]) -> Bar:
     """What is to be shown of two threads."""
-    ratios = [pair.ratio for pair in _told_apart(found)[_SHARED]]
+    ratios = [turns.two / turns.one for turns in _told_apart(found)[_SHARED]]
     what = "batch_skipgram: 2 threads against 1, on cores that share an L3 cache"
     return Bar(what, statistics.median(ratios) if ratios else None, 1.85, unit="×")
 
 
-def read() -> list[Pair]:
-    """The pairs of the last measurement; none if there was none."""
-    return [Pair(**pair) for pair in json.loads(RESULTS.read_text(encoding="utf-8"))] if RESULTS.exists() else []
+def read() -> list[Round]:
+    """The rounds of the last measurement; none if there was none."""
+    return [Round(**turns) for turns in json.loads(RESULTS.read_text(encoding="utf-8"))] if RESULTS.exists() else []
 
 
 def main() -> int:
@@ -123,7 +124,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     with whole(RESULTS) as file:
-        file.write(json.dumps([asdict(pair) for pair in found], indent=1).encode())
+        file.write(json.dumps([asdict(turns) for turns in found], indent=1).encode())
     for line in [HEADER, *rows(found), bar(found).cells()]:
         print("  ".join(line))
     return 0

@@ -1,7 +1,8 @@
-"""Trains with one thread and with two in turns of half a second, in one process, and says how fast each turn was.
+"""Trains with one thread, with two, and two trainings side by side, in turns of half a second, and says how fast.
 
-`python -m benchmarks.turns CORPUS SECONDS` runs in BlazingText's environment; a line of JSON for each turn. Turns that
-follow each other meet the same machine, which runs of half a minute do not where its host is shared.
+`python -m benchmarks.turns CORPUS SECONDS` runs in BlazingText's environment; a line of JSON for each round of turns,
+in words a second. Turns that follow each other meet the same machine, which runs of half a minute do not where its host
+is shared.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.programs import Settings
 from blazingtext._engine import Corpus, Trainer
@@ -46,18 +48,30 @@ def main() -> int:
         return 2
     settings = Settings()
     corpus = Corpus([sys.argv[1]], settings.min_count, settings.threads)
-    trainers = [make_trainer(corpus, settings, threads) for threads in (1, 2)]
+    kinds = {
+        "one": [make_trainer(corpus, settings, 1)],
+        "two": [make_trainer(corpus, settings, 2)],
+        "separate": [make_trainer(corpus, settings, 1), make_trainer(corpus, settings, 1)],
+    }
     end = time.time() + float(sys.argv[2])
-    while time.time() < end:
-        for trainer in trainers:
-            trainer.train(_WORDS_BEFORE * trainer.threads)
+    with ThreadPoolExecutor(2) as executor:
+        while time.time() < end:
             began = time.time()
-            trained = trainer.train(_WORDS * trainer.threads)
-            ended = time.time()
-            speed = trained / (ended - began)
-            turn = {"threads": trainer.threads, "began": began, "ended": ended, "words_per_second": speed}
-            print(json.dumps(turn), flush=True)
+            speeds = {kind: turn(trainers, executor) for kind, trainers in kinds.items()}
+            print(json.dumps({"began": began, "ended": time.time(), **speeds}), flush=True)
     return 0
+
+
+def turn(trainers: list[Trainer], executor: ThreadPoolExecutor) -> float:
+    """Words a second of trainers that run side by side."""
+
+    def train(words: int) -> int:
+        return sum(executor.map(lambda trainer: trainer.train(words * trainer.threads), trainers))
+
+    train(_WORDS_BEFORE)
+    began = time.perf_counter()
+    trained = train(_WORDS)
+    return trained / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":

@@ -150,17 +150,16 @@ def test_samples_of_the_handover_are_taken_while_something_else_runs() -> None:
 
 def test_a_second_core_is_judged_by_the_turns_during_which_both_shared_a_cache() -> None:
     turns = [
-        {"threads": threads, "began": began, "ended": began + 0.5, "words_per_second": speed}
-        for began, threads, speed in [(0, 1, 4e6), (1, 2, 8e6), (2, 1, 4e6), (3, 2, 5e6), (4, 1, 4e6), (5, 2, 7e6)]
+        {"began": began, "ended": began + 1.5, "one": 4e6, "two": two, "separate": 6e6}
+        for began, two in [(0, 8e6), (2, 5e6), (4, 7e6), (9, 1.0)]
     ]
-    turns += [{"threads": threads, "began": 9, "ended": 9.5, "words_per_second": 1.0} for threads in (1, 2)]
     times = [0.1, 0.4, 1.2, 2.2, 3.3, 4.3, 5.2]
     samples = [Handover(at, 200 if 2 < at < 5 else 40) for at in times]
-    found = scaling.pairs(turns, samples)
-    assert [(pair.ratio, pair.apart) for pair in found] == [(2, 0), (1.25, 1), (1.75, 0.5)]
-    assert [row[:5] for row in scaling.rows(found)] == [
-        ["share an L3 cache", "1", "4.00", "8.00", "2.00"],
-        ["have one each", "1", "4.00", "5.00", "1.25"],
+    found = scaling.rounds_of(turns, samples)
+    assert [(turns.two, turns.apart) for turns in found] == [(8e6, 0), (5e6, 1), (7e6, 0.5)]
+    assert scaling.rows(found) == [
+        ["share an L3 cache", "1", "4.00", "8.00", "2.00", "2.00 – 2.00", "6.00", "1.50"],
+        ["have one each", "1", "4.00", "5.00", "1.25", "1.25 – 1.25", "6.00", "1.50"],
     ]
     assert scaling.bar(found).cells()[2:] == ["2×", "yes"]
     assert scaling.bar(found[1:]).cells()[2:] == ["not measured", ""]

@@ -205,13 +205,12 @@ class Classifier:
         """
 
     def predict(
-        self, texts: list[str], k: int | Sequence[int], threshold: float = 0.0
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        self, texts: Sequence[str], k: int | Sequence[int], threshold: float = 0.0
+    ) -> list[dict[str, list[Any]]]:
         """The k best labels of each text whose probability is at least the threshold.
 
         Returns:
-            starts, shape (len(texts) + 1,): the answers to text i are those from starts[i] to starts[i + 1], best
-            first, of the other two arrays: the labels' numbers, and their probabilities, each 1e-5 too large.
+            {"label": [...], "prob": [...]} for each text, best first; probabilities are each 1e-5 too large.
         Raises:
             ValueError: a k below 1, or not as many as texts.
             UnicodeEncodeError: a text that holds half of a surrogate pair.

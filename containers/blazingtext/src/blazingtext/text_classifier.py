@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +60,12 @@ class TextClassifier:
             ClientError: a k below 1, or a text that is no Unicode.
             FloatingPointError: the model's weights give no numbers.
         """
-        starts, found, probabilities = self._answers(texts, k, threshold)
-        bounds, names, numbers = starts.tolist(), self.labels, probabilities.tolist()
-        labels = [names[label] for label in found.tolist()]
-        return [{"label": labels[begin:end], "prob": numbers[begin:end]} for begin, end in pairwise(bounds)]
+        try:
+            return self._classifier.predict(texts, k, threshold)
+        except UnicodeEncodeError:
+            raise ClientError("a text holds half of a surrogate pair, which is no character.") from None
+        except ValueError as error:
+            raise ClientError(str(error)) from None
 
     def sentence_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What the classifier makes of each text before its output matrix, shape (len(texts), dim).
@@ -72,15 +73,3 @@ class TextClassifier:
         It is the mean over the rows of the text's words and n-grams; zeros for a text of which the model knows nothing.
         """
         return self._model.sentence_vectors(list(texts))
-
-    def _answers(
-        self, texts: Sequence[str], k: int | Sequence[int], threshold: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-        most = len(self.labels)
-        asked = min(k, most) if isinstance(k, int) else [min(each, most) for each in k]
-        try:
-            return self._classifier.predict(list(texts), asked, threshold)
-        except UnicodeEncodeError:
-            raise ClientError("a text holds half of a surrogate pair, which is no character.") from None
-        except ValueError as error:
-            raise ClientError(str(error)) from None

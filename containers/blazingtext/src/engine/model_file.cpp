@@ -258,4 +258,12 @@ ModelFile::ModelFile(std::string path, const std::string& instructions)
     Reader(*this).read();
 }
 
+void ModelFile::hold_input() {
+    if (input_.quantised() || held_) return;
+    const std::size_t bytes = input_.rows() * input_.dim() * sizeof(float);
+    held_ = std::make_unique<Pages>(bytes, Pages::Size::kLarge);
+    std::memcpy(held_->data(), input_.data(), bytes);
+    input_ = input_.at(held_->data());
+}
+
 }  // namespace blazingtext

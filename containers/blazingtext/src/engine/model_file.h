@@ -7,12 +7,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 
 #include "dictionary.h"
 #include "files.h"
+#include "pages.h"
 #include "stored_matrix.h"
 
 namespace blazingtext {
@@ -74,6 +76,11 @@ public:
     // A row for each word, then one for each hash bucket.
     const StoredMatrix& input() const { return input_; }
 
+    // Moves `input`, unless it is quantised, from the file to memory of this process, in large pages: a text's rows are
+    // all over it, and to find where a small page lies takes longer than to read the row. Not while others use the model.
+    // Throws std::bad_alloc.
+    void hold_input();
+
     // A row for each label of a classifier, else one for each word; or none, if a quantised model was left without.
     const StoredMatrix& output() const { return output_; }
 
@@ -87,6 +94,7 @@ private:
     std::int64_t tokens_ = 0;
     Dictionary dictionary_;
     std::optional<KeptBuckets> kept_;
+    std::unique_ptr<Pages> held_;  // the input's numbers, unless they are in the file
     StoredMatrix input_;
     StoredMatrix output_;
 };

@@ -156,28 +156,62 @@ auto rows_of(const StoredMatrix& matrix, const Rows& rows) {
     return array_of(std::move(values), {count, matrix.dim()});
 }
 
+// A Python integer; what is beyond 64 bits is as good as the largest number there is.
+std::int64_t bounded(nb::handle number) {
+    int overflow = 0;
+    const std::int64_t value = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
+    if (overflow != 0) return overflow > 0 ? INT64_MAX : INT64_MIN;
+    if (value == -1 && PyErr_Occurred() != nullptr) throw nb::python_error();
+    return value;
+}
+
 std::vector<std::int64_t> counts_asked(nb::handle k, std::size_t texts) {
-    if (nb::isinstance<nb::int_>(k)) return std::vector<std::int64_t>(texts, nb::cast<std::int64_t>(k));
-    auto each = nb::cast<std::vector<std::int64_t>>(k);
+    if (nb::isinstance<nb::int_>(k)) return std::vector<std::int64_t>(texts, bounded(k));
+    std::vector<std::int64_t> each;
+    for (const nb::handle number : k) each.push_back(bounded(number));
     if (each.size() != texts) throw nb::value_error("k must be one number, or one for each text.");
     return each;
 }
 
-Predictions predictions(const Classifier& classifier, const nb::list& texts, nb::handle k, float threshold) {
-    const nb::tuple held(texts);
-    const std::vector<std::string_view> views = texts_of(held);
-    const std::vector<std::int64_t> most = counts_asked(k, views.size());
-    const nb::gil_scoped_release released;
-    return classifier.predict(views, most, threshold);
-}
+// A classifier, and its labels as Python's strings.
+class NamingClassifier {
+public:
+    explicit NamingClassifier(const ModelFile& model)
+        : classifier_(model), names_(texts(model.dictionary(), model.dictionary().words(), model.dictionary().size())) {}
 
-nb::tuple predict(const Classifier& classifier, const nb::list& texts, nb::handle k, float threshold) {
-    Predictions found = predictions(classifier, texts, k, threshold);
-    const std::size_t count = found.labels.size();
-    return nb::make_tuple(array_of(std::move(found.starts), {texts.size() + 1}),
-                          array_of(std::move(found.labels), {count}),
-                          array_of(std::move(found.probabilities), {count}));
-}
+    nb::list predict(nb::handle texts, nb::handle k, float threshold) const {
+        const nb::tuple held = nb::steal<nb::tuple>(PySequence_Tuple(texts.ptr()));
+        if (!held.is_valid()) throw nb::python_error();
+        const Predictions found = predictions(held, k, threshold);
+        nb::list answers;
+        for (std::size_t i = 0; i + 1 < found.starts.size(); ++i) {
+            nb::list labels, probabilities;
+            for (auto at = static_cast<std::size_t>(found.starts[i]); at < static_cast<std::size_t>(found.starts[i + 1]);
+                 ++at) {
+                labels.append(names_[static_cast<std::size_t>(found.labels[at])]);
+                probabilities.append(found.probabilities[at]);
+            }
+            nb::dict answer;
+            answer[label_] = labels;
+            answer[probability_] = probabilities;
+            answers.append(answer);
+        }
+        return answers;
+    }
+
+private:
+    Predictions predictions(const nb::tuple& texts, nb::handle k, float threshold) const {
+        const std::vector<std::string_view> views = texts_of(texts);
+        const std::vector<std::int64_t> most = counts_asked(k, views.size());
+        const nb::gil_scoped_release released;
+        return classifier_.predict(views, most, threshold);
+    }
+
+    Classifier classifier_;
+    nb::list names_;
+    nb::str label_{"label"};
+    nb::str probability_{"prob"};
+};
 
 void bind_model_file(nb::module_& module) {
     nb::class_<StoredMatrix>(module, "StoredMatrix")
@@ -188,6 +222,7 @@ void bind_model_file(nb::module_& module) {
     nb::class_<ModelFile>(module, "ModelFile")
         .def(nb::init<std::string, const std::string&>(), "path"_a, "instructions"_a = "",
              nb::call_guard<nb::gil_scoped_release>())
+        .def("hold_input", &ModelFile::hold_input, nb::call_guard<nb::gil_scoped_release>())
         .def_prop_ro("version", &ModelFile::version)
         .def_prop_ro("header", &header)
         .def_prop_ro("supervised", &ModelFile::supervised)
@@ -214,9 +249,9 @@ void bind_model_file(nb::module_& module) {
 void bind_model(nb::module_& module) {
     nb::exception<FormatError>(module, "FormatError", PyExc_ValueError);
     bind_model_file(module);
-    nb::class_<Classifier>(module, "Classifier")
+    nb::class_<NamingClassifier>(module, "Classifier")
         .def(nb::init<const ModelFile&>(), "model"_a, nb::keep_alive<1, 2>())
-        .def("predict", &predict, "texts"_a, "k"_a, "threshold"_a = 0.0f);
+        .def("predict", &NamingClassifier::predict, "texts"_a, "k"_a, "threshold"_a = 0.0f);
 }
 
 }  // namespace blazingtext

@@ -7,13 +7,12 @@
 
 namespace blazingtext {
 
-Pages::Pages(std::size_t bytes) : bytes_(bytes) {
+Pages::Pages(std::size_t bytes, Size size) : bytes_(bytes) {
     if (bytes == 0) return;
     void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     data_ = static_cast<char*>(memory);
-    // A large page would be taken whole for the little that is written to it.
-    ::madvise(memory, bytes, MADV_NOHUGEPAGE);
+    ::madvise(memory, bytes, size == Size::kLarge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 Pages::~Pages() {

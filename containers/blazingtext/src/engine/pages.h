@@ -8,8 +8,12 @@ namespace blazingtext {
 // Reserving more than will be used costs nothing but addresses, and what is done with can be given back in pieces.
 class Pages {
 public:
+    // Large pages, where the system has them, are found by the processor without a search, but taken whole for the first
+    // byte that is written to them.
+    enum class Size { kSmall, kLarge };
+
     // Throws std::bad_alloc.
-    explicit Pages(std::size_t bytes);
+    explicit Pages(std::size_t bytes, Size size = Size::kSmall);
     Pages(const Pages&) = delete;
     Pages& operator=(const Pages&) = delete;
     ~Pages();

@@ -4,7 +4,9 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <cstddef>
 #include <initializer_list>
+#include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -33,6 +35,25 @@ nanobind::ndarray<nanobind::numpy, Value> array_of(std::vector<Value> values,
     auto* const held = new std::vector<Value>(std::move(values));
     nanobind::capsule owner(held, [](void* memory) noexcept { delete static_cast<std::vector<Value>*>(memory); });
     return nanobind::ndarray<nanobind::numpy, Value>(held->data(), shape, owner);
+}
+
+// An array that owns its memory.
+template <typename Number, typename... Sizes>
+auto owned(std::unique_ptr<Number[]> data, Sizes... sizes) {
+    Number* const values = data.release();
+    nanobind::capsule owner(values, [](void* memory) noexcept { delete[] static_cast<Number*>(memory); });
+    return nanobind::ndarray<nanobind::numpy, Number, nanobind::ndim<sizeof...(Sizes)>>(values, {sizes...}, owner);
+}
+
+// A list of the words of a vocabulary or of a file of vectors.
+template <typename Words>
+nanobind::list list_of(const Words& words) {
+    nanobind::list list;
+    for (std::size_t id = 0; id < words.size(); ++id) {
+        const std::string_view word = words.word(id);
+        list.append(nanobind::str(word.data(), word.size()));
+    }
+    return list;
 }
 
 }  // namespace blazingtext

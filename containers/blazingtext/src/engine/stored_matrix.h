@@ -36,6 +36,9 @@ public:
     bool quantised() const { return directions_.has_value(); }
     const char* data() const { return data_; }
 
+    // The same matrix, not quantised, with its numbers elsewhere.
+    StoredMatrix at(const char* numbers) const { return StoredMatrix(numbers, rows_, dim_); }
+
     // Copies or decodes a row.
     void copy(std::size_t row, float* to) const;
 
