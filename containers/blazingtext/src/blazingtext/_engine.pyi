@@ -143,6 +143,13 @@ class ModelFile:
             OSError: it cannot be read.
         """
 
+    def hold_input(self) -> None:
+        """Copy the input matrix, unless it is quantised, to large pages of memory; not while others use the model.
+
+        Raises:
+            MemoryError: there is not so much.
+        """
+
     @property
     def version(self) -> int: ...
     @property
@@ -202,6 +209,18 @@ class Classifier:
     def __init__(self, model: ModelFile) -> None:
         """Raises:
         ValueError: the model is not supervised.
+        """
+
+    def answer(self, request: bytes, most_bytes: int) -> bytes | None:
+        """The answer to {"instances": ["...", ...]}, as JSON: the best label of each text, as `predict` gives it.
+
+        Args:
+            most_bytes: of the texts together.
+        Returns:
+            None where the texts are longer or the request is anything else: one with escapes, with a configuration, or
+            none that is valid.
+        Raises:
+            FloatingPointError: the model's weights give no numbers.
         """
 
     def predict(

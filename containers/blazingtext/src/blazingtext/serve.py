@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from blazingtext import text_classifier, text_requests, word_requests, word_vectors
@@ -11,18 +12,23 @@ from blazingtext.text_classifier import TextClassifier
 from blazingtext.word_vectors import WordVectors
 from contract.errors import ClientError
 from contract.serving import Handlers, run_server
+from contract.serving.memory import container_bytes
+
+_HELD_SHARE = 0.25  # of the container's memory
 
 
 def serve() -> int:
     """Serve the model folder, or the models that the service loads, until SIGTERM."""
-    return run_server(load)
+    return run_server(load, partial(load, alone=True))
 
 
-def load(folder: Path) -> Handlers:
+def load(folder: Path, *, alone: bool = False) -> Handlers:
     """Map the model in a folder: its request handlers by content type.
 
     A model.bin that holds word vectors, as fastText's users may have named it, is served as such.
 
+    Args:
+        alone: there is no other model, so that a classifier may be held in memory, which is faster.
     Raises:
         ClientError: there is none, or it is no model that can be served.
     """
@@ -34,5 +40,7 @@ def load(folder: Path) -> Handlers:
     except FormatError as error:
         raise ClientError(str(error)) from None
     if model.supervised:
+        if alone and path.stat().st_size <= container_bytes() * _HELD_SHARE:
+            model.hold_input()
         return text_requests.handlers(TextClassifier(model))
     return word_requests.handlers(WordVectors(model))

@@ -67,6 +67,18 @@ class TextClassifier:
         except ValueError as error:
             raise ClientError(str(error)) from None
 
+    def answer(self, request: bytes, most_bytes: int) -> bytes | None:
+        """The answer to the usual request, {"instances": ["...", ...]}: the best label of each text, as JSON.
+
+        Args:
+            most_bytes: of the texts together.
+        Returns:
+            None where the texts are longer or the request is anything else, such as one that is not valid.
+        Raises:
+            FloatingPointError: as in `predict`.
+        """
+        return self._classifier.answer(request, most_bytes)
+
     def sentence_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What the classifier makes of each text before its output matrix, shape (len(texts), dim).
 

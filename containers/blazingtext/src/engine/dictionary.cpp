@@ -18,7 +18,7 @@ std::size_t slots_for(std::size_t count) {
 }  // namespace
 
 Dictionary::Dictionary(const char* file, std::vector<std::uint64_t> starts, std::size_t words)
-    : file_(file), starts_(std::move(starts)), words_(words), slots_(slots_for(size()), Slot{0, kNone}),
+    : file_(file), starts_(std::move(starts)), words_(words), slots_(slots_for(size()), Slot{0, kNone, 0}),
       mask_(slots_.size() - 1) {
     for (std::uint32_t entry = 0; entry < size(); ++entry) {
         const std::string_view text = this->text(entry);
@@ -27,7 +27,7 @@ Dictionary::Dictionary(const char* file, std::vector<std::uint64_t> starts, std:
         while (slots_[at].entry != kNone && !(slots_[at].hash == hash && this->text(slots_[at].entry) == text)) {
             at = (at + 1) & mask_;
         }
-        slots_[at] = Slot{hash, entry};
+        slots_[at] = Slot{hash, entry, starts_[entry]};
     }
 }
 

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "text_tokens.h"
+
 namespace blazingtext {
 
 // Entries where they lie in the mapped file, words first and then labels, with a table by which to find them. It is
@@ -37,28 +39,40 @@ public:
         return kNone;
     }
 
-    // What `find` looks at may be far from the processor. Who has many texts to find brings it nearer step by step, all
-    // texts' first step before their second one: the slot; the start of the entry that is probably meant; its text.
-    void fetch_slot(std::uint32_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
-    void fetch_start(std::uint32_t hash) const {
-        const Slot& slot = slots_[hash & mask_];
-        if (slot.entry != kNone) __builtin_prefetch(&starts_[slot.entry]);
+    std::uint32_t find(const TextToken& token) const {
+        for (std::size_t at = token.hash & mask_; slots_[at].entry != kNone; at = (at + 1) & mask_) {
+            if (slots_[at].hash == token.hash && is(slots_[at], token)) return slots_[at].entry;
+        }
+        return kNone;
     }
+
+    // What `find` looks at may be far from the processor. Who has many texts to find brings it nearer step by step, all
+    // texts' first step before their second one: the slot; the text of the entry that is probably meant.
+    void fetch_slot(std::uint32_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
     void fetch_text(std::uint32_t hash) const {
         const Slot& slot = slots_[hash & mask_];
-        if (slot.entry != kNone) __builtin_prefetch(file_ + starts_[slot.entry]);
+        if (slot.entry != kNone) __builtin_prefetch(file_ + slot.start);
     }
 
 private:
     struct Slot {
         std::uint32_t hash;
         std::uint32_t entry;
+        std::uint64_t start;  // of the entry in the file
     };
+
+    // Eight bytes of an entry can always be read: its tail is longer.
+    bool is(const Slot& slot, const TextToken& token) const {
+        const std::size_t length = token.text.size();
+        if (!token.is_short()) return text(slot.entry) == token.text;
+        const char* const entry = file_ + slot.start;
+        return TextToken::key_of(entry, length) == token.key && entry[length] == '\0';
+    }
 
     const char* file_ = nullptr;
     std::vector<std::uint64_t> starts_;
     std::size_t words_ = 0;
-    std::vector<Slot> slots_ = {Slot{0, kNone}};
+    std::vector<Slot> slots_ = {Slot{0, kNone, 0}};
     std::size_t mask_ = 0;
 };
 

@@ -9,12 +9,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "classifier.h"
 #include "composer.h"
 #include "model_file.h"
+#include "plain_request.h"
 #include "python_values.h"
 #include "subwords.h"
 
@@ -173,11 +176,19 @@ std::vector<std::int64_t> counts_asked(nb::handle k, std::size_t texts) {
     return each;
 }
 
-// A classifier, and its labels as Python's strings.
+// A classifier, and its labels as Python's strings and as JSON.
 class NamingClassifier {
 public:
     explicit NamingClassifier(const ModelFile& model)
-        : classifier_(model), names_(texts(model.dictionary(), model.dictionary().words(), model.dictionary().size())) {}
+        : classifier_(model), names_(texts(model.dictionary(), model.dictionary().words(), model.dictionary().size())) {
+        const nb::object as_json = nb::module_::import_("json").attr("dumps");
+        for (const nb::handle name : names_) json_names_.push_back(nb::cast<std::string>(as_json(name)));
+    }
+
+    nb::object answer(const nb::bytes& request, std::size_t most_bytes) const {
+        const std::optional<std::string> json = answer_as_json({request.c_str(), request.size()}, most_bytes);
+        return json ? nb::object(nb::bytes(json->data(), json->size())) : nb::none();
+    }
 
     nb::list predict(nb::handle texts, nb::handle k, float threshold) const {
         const nb::tuple held = nb::steal<nb::tuple>(PySequence_Tuple(texts.ptr()));
@@ -207,8 +218,20 @@ private:
         return classifier_.predict(views, most, threshold);
     }
 
+    std::optional<std::string> answer_as_json(std::string_view request, std::size_t most_bytes) const {
+        const nb::gil_scoped_release released;
+        const auto texts = plain_texts(request);
+        if (!texts) return std::nullopt;
+        std::size_t bytes = 0;
+        for (const std::string_view text : *texts) bytes += text.size();
+        if (bytes > most_bytes) return std::nullopt;
+        const std::vector<std::int64_t> one_each(texts->size(), 1);
+        return as_json(classifier_.predict(*texts, one_each, 0.0f), json_names_);
+    }
+
     Classifier classifier_;
     nb::list names_;
+    std::vector<std::string> json_names_;
     nb::str label_{"label"};
     nb::str probability_{"prob"};
 };
@@ -251,6 +274,7 @@ void bind_model(nb::module_& module) {
     bind_model_file(module);
     nb::class_<NamingClassifier>(module, "Classifier")
         .def(nb::init<const ModelFile&>(), "model"_a, nb::keep_alive<1, 2>())
+        .def("answer", &NamingClassifier::answer, "request"_a, "most_bytes"_a)
         .def("predict", &NamingClassifier::predict, "texts"_a, "k"_a, "threshold"_a = 0.0f);
 }
 

@@ -39,6 +39,8 @@ public:
     // The same matrix, not quantised, with its numbers elsewhere.
     StoredMatrix at(const char* numbers) const { return StoredMatrix(numbers, rows_, dim_); }
 
+    std::size_t row_bytes() const { return quantised() ? directions_->blocks : dim_ * sizeof(float); }
+
     // Copies or decodes a row.
     void copy(std::size_t row, float* to) const;
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model_file.h"
+#include "text_tokens.h"
 
 namespace blazingtext {
 
@@ -16,10 +17,10 @@ public:
     explicit Divisor(std::uint32_t number) : number_(number), inverse_(number == 0 ? 0 : UINT64_MAX / number) {}
 
     std::uint32_t remainder(std::uint64_t dividend) const {
-        // Too small by two at most: inverse > 2^64 / number - 1.
+        // Too small by two at most: inverse > 2^64 / number - 1. Whether it is depends on chance, so nothing branches.
         const auto quotient = static_cast<std::uint64_t>(static_cast<Wide>(dividend) * inverse_ >> 64);
         std::uint64_t rest = dividend - quotient * number_;
-        while (rest >= number_) rest -= number_;
+        for (int i = 0; i < 2; ++i) rest = rest < number_ ? rest : rest - number_;
         return static_cast<std::uint32_t>(rest);
     }
 
@@ -43,21 +44,19 @@ public:
     void add_text(std::string_view text, std::vector<std::uint32_t>& rows);
 
 private:
-    struct Token {
-        std::string_view text;
-        std::uint32_t hash;
-    };
-
-    void find_tokens(std::string_view text);
     void add_ngrams(std::string_view word, std::vector<std::uint32_t>& rows);
-    void add_word_ngrams(std::vector<std::uint32_t>& rows) const;
+    void add_word_ngrams(std::size_t first, std::vector<std::uint32_t>& rows) const;
     void add_bucket(std::uint64_t hash, std::vector<std::uint32_t>& rows) const;
+    void add_row(std::uint32_t row, std::vector<std::uint32_t>& rows) const;
 
     const ModelFile& model_;
     const Dictionary& dictionary_;
     Divisor buckets_;
+    std::size_t longest_;  // n-gram of words
+    const char* input_;
+    std::size_t row_bytes_;
     std::string marked_;
-    std::vector<Token> tokens_;
+    TextTokens tokens_;
     std::vector<std::uint32_t> hashes_;  // of the words, known or not
 };
 

@@ -63,11 +63,13 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-def run_server(load: Callable[[Path], Handlers]) -> int:
+def run_server(load: Callable[[Path], Handlers], load_only: Callable[[Path], Handlers] | None = None) -> int:
     """Load the model, answer requests until SIGTERM, finish those under way, and give the exit code.
 
     Args:
         load: reads the model in a folder and gives its handlers; raises ClientError where it is not one of ours.
+        load_only: the same for a model that is the server's only one, if that differs: it is loaded once, before the
+            workers are forked, which share what it takes.
     """
     logs.set_up()
     signal.signal(signal.SIGTERM, _leave)  # while the model is loaded: a container's first process has no default
@@ -85,7 +87,7 @@ def run_server(load: Callable[[Path], Handlers]) -> int:
         with Registry.temporary(settings) as registry:
             return Supervisor(MultiModelApplication(load, registry, settings), settings, listener).run()
     try:
-        application = Application(load(Paths.from_environ().model), settings)
+        application = Application((load_only or load)(Paths.from_environ().model), settings)
     except Exception as error:
         logger.error("the model cannot be served: %s", error, exc_info=None if is_users_mistake(error) else error)
         return 1

@@ -14,7 +14,7 @@ from contract.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE_BYTES = 16 * 2**10  # a longer body is read and answered in a thread, so that others need not wait for it
+AT_ONCE_BYTES = 128 * 2**10  # a longer body is read and answered in a thread, so that others need not wait for it
 _MISTAKES = (ClientError, InvalidJobError)
 _THREADS = 4  # of a worker: long requests that it has under way at a time; its engine may use other cores by itself
 
