@@ -23,6 +23,10 @@ class Classifier:
     def __init__(self) -> None:
         self.asked: list[Any] = []
 
+    def answer(self, request: bytes, most_bytes: int) -> bytes | None:
+        usual = request == b'{"instances": ["usual"]}' and most_bytes >= len("usual")
+        return b"a quick answer" if usual else None
+
     def predict(self, texts: Sequence[str], k: Sequence[int] | int = 1) -> list[dict[str, Any]]:
         self.asked.append((list(texts), k))
         counts = [k] * len(texts) if isinstance(k, int) else k
@@ -81,6 +85,11 @@ def ask(handler: Handler, body: object) -> bytes:
 def test_texts_get_their_best_label(texts: dict[str, Handler]) -> None:
     answer = ask(texts[JSON], {"instances": ["a text .", ""]})
     assert answer == b'[{"label":["__label__a"],"prob":[0.5]},{"label":["__label__a"],"prob":[0.5]}]'
+
+
+def test_the_classifier_itself_answers_the_usual_request(texts: dict[str, Handler], classifier: Classifier) -> None:
+    assert ask(texts[JSON], {"instances": ["usual"]}) == b"a quick answer"
+    assert classifier.asked == []
 
 
 def test_k_is_of_the_request_or_of_the_line(texts: dict[str, Handler]) -> None:

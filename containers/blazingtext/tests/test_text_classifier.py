@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import random
 import struct
 from pathlib import Path
 from typing import Any
@@ -156,6 +158,82 @@ def test_k_may_differ_from_text_to_text(folder: Path) -> None:
 def test_a_newline_is_a_separator_like_others(folder: Path) -> None:
     classifier = TextClassifier.read(folder)
     assert classifier.predict(["w1\nw2\n\n w3"]) == classifier.predict(["w1 w2 w3"])
+
+
+@pytest.mark.parametrize("separators", [" ", " \t\n\r\v\f\0"])
+def test_words_of_any_length_at_any_place_are_those_of_fasttext(tmp_path: Path, separators: str) -> None:
+    """Words of 8 bytes and more, and those that begin or end where a block of 64 does, are taken in other ways."""
+    draw, path = random.Random(1), tmp_path / "model.bin"
+    words = ["".join(draw.choices("abcé", k=draw.randrange(1, 12))) for _ in range(300)] + ["x" * 70, "y" * 64]
+    lines = [f"__label__{draw.randrange(5)} {' '.join(draw.choices(words, k=8))}\n" for _ in range(400)]
+    path.with_suffix(".txt").write_text("".join(lines))
+    fast = save(trained_by(fasttext.train_supervised, path.with_suffix(".txt"), dim=10, wordNgrams=2, lr=0.3), path)
+    texts = ["".join(word + draw.choice(separators) * draw.randrange(1, 4) for word in draw.choices(words, k=20))
+             for _ in range(200)]  # fmt: skip
+    texts += [" " * before + "abc" for before in range(130)] + ["a" * length for length in range(130)]
+    texts += [" " * before + "abc </s> x" for before in range(57, 66)] + ["__label__1 abc", "abc __label__9 a"]
+    found = TextClassifier(Model(path)).predict(texts)
+    assert_alike(found, [predictions(fast, " ".join(text.split("\n")), 1) for text in texts])
+
+
+@settings(max_examples=300, **PROPERTY)
+@given(
+    texts=st.lists(
+        st.text(max_size=80) | st.sampled_from(["w1 w2 w3", "", "w4 " * 30, "é w5", "__label__1 w1"]), max_size=5
+    ),
+    spaces=st.lists(st.sampled_from(["", " ", "\n\t\r"]), min_size=8, max_size=8),
+    ascii_only=st.booleans(),
+)
+def test_the_usual_request_is_answered_as_any_other(
+    folder: Path, texts: list[str], spaces: list[str], ascii_only: bool
+) -> None:
+    classifier = TextClassifier.read(folder)
+    a, b, c, d, e, f, g, h = spaces
+    items = f"{e},{f}".join(json.dumps(text, ensure_ascii=ascii_only) for text in texts)
+    request = f'{a}{{{b}"instances"{c}:{d}[{items}{g}]{h}}}\n'.encode()
+    answer = classifier.answer(request, 2**62)
+    assert (answer is None) == (b"\\" in request)
+    if answer is not None:
+        assert json.loads(answer) == classifier.predict(texts)
+        length = sum(len(text.encode()) for text in texts)
+        assert classifier.answer(request, length) == answer
+        assert length == 0 or classifier.answer(request, length - 1) is None
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"", b"{}", b"[]", b'{"instances": ["a"]', b'{"instances": ["a"]} x', b'{"instances": ["a",]}',
+        b'{"instances": [1]}',
+        b'{"instances": ["a" "b"]}', b'{"instances": ["a]}', b'{"instances": ["a\x01"]}', b'{"instances": ["\xff"]}',
+        b'{"instances": ["\xed\xa0\x80"]}', b'{"instances": ["a"], "configuration": {"k": 2}}', b'{"Instances": ["a"]}',
+        b'{"instances": [["a"]]}', b'{"instances": "a"}', b'\xef\xbb\xbf{"instances": ["a"]}',
+        b'{"instances": ["a\\n"]}',
+    ],
+)  # fmt: skip
+def test_any_other_request_is_left_to_the_general_way(folder: Path, request_: bytes) -> None:
+    assert TextClassifier.read(folder).answer(request_, 2**62) is None
+
+
+def test_labels_are_answered_whatever_they_are_called(tmp_path: Path) -> None:
+    names = ['__label__"', "__label__\\", "__label__é", "__label__\x01"]
+    (tmp_path / "model.txt").write_text("".join(f"{name} w{number}\n" for number, name in enumerate(names)))
+    fast = trained_by(fasttext.train_supervised, tmp_path / "model.txt", dim=4, lr=1.0, epoch=50)
+    fast.save_model(str(tmp_path / "model.bin"))
+    classifier, texts = TextClassifier.read(tmp_path), [f"w{number}" for number in range(4)]
+    answer = classifier.answer(json.dumps({"instances": texts}).encode(), 2**62)
+    assert answer is not None
+    assert json.loads(answer) == classifier.predict(texts)
+    assert [label for found in json.loads(answer) for label in found["label"]] == names
+
+
+def test_a_matrix_in_memory_gives_the_same(folder: Path) -> None:
+    mapped, held = Model(folder / "model.bin"), Model(folder / "model.bin")
+    texts = Draw(4).texts()
+    held.hold_input()
+    held.hold_input()
+    assert TextClassifier(held).predict(texts, 3) == TextClassifier(mapped).predict(texts, 3)
+    assert (held.input.numbers == mapped.input.numbers).all()
 
 
 def test_a_text_without_features_has_no_labels(tmp_path: Path) -> None:

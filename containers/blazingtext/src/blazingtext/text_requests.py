@@ -16,6 +16,7 @@ from contract.serving import (
     instances_handler,
     lines_handler,
     short,
+    usual_first,
 )
 
 _ANY_LENGTH = 2**62
@@ -35,23 +36,13 @@ class Classifier(Protocol):
 def handlers(classifier: Classifier) -> dict[str, Handler]:
     """The request handlers by content type."""
     return {
-        JSON: _quick(classifier, instances_handler(partial(predict, classifier), how_many, _cheap)),
+        JSON: usual_first(
+            partial(classifier.answer, most_bytes=_ANY_LENGTH),
+            partial(classifier.answer, most_bytes=CHEAP_CHARACTERS),
+            instances_handler(partial(predict, classifier), how_many, _cheap),
+        ),
         JSON_LINES: lines_handler(partial(_predict_lines, classifier), how_many, _cheap),
     }
-
-
-def _quick(classifier: Classifier, general: Handler) -> Handler:
-    """A handler that leaves to the general one what the classifier itself does not answer."""
-
-    def at_once(body: bytes) -> bytes | None:
-        answer = classifier.answer(body, CHEAP_CHARACTERS)
-        return general.at_once(body) if answer is None else answer
-
-    def answer(body: bytes) -> bytes:
-        found = classifier.answer(body, _ANY_LENGTH)
-        return general.answer(body) if found is None else found
-
-    return Handler(answer, at_once)
 
 
 def predict(classifier: Classifier, texts: Sequence[Any], counts: Sequence[int]) -> Sequence[Mapping[str, Any]]:

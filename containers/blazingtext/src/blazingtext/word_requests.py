@@ -16,11 +16,14 @@ from contract.serving import (
     Handler,
     InstanceError,
     at_least_one,
+    encode,
     encoded,
     instances_handler,
     lines_handler,
+    plain_instances,
     short,
     source_of,
+    usual_first,
 )
 
 CHEAP_LOOKUPS = 200  # words that are looked up in less time than others may wait
@@ -54,7 +57,7 @@ def handlers(vectors: Vectors) -> dict[str, Handler]:
     """The request handlers by content type."""
     answers = Answers(vectors)
     return {
-        JSON: instances_handler(answers.predict, nearest, cheap),
+        JSON: usual_first(answers.usual, answers.usual, instances_handler(answers.predict, nearest, cheap)),
         JSON_LINES: lines_handler(answers.predict, nearest, cheap, question),
     }
 
@@ -66,6 +69,13 @@ class Answers:
         self._vectors = vectors
         dim = vectors.lookup(["a"]).shape[1]
         self._kept = lru_cache(maxsize=max(1, _KEPT_BYTES // (dim * _NUMBER_BYTES + 100)))(self._vector)
+
+    def usual(self, body: bytes) -> bytes | None:
+        """The answer to a request for the vectors of a few words; None where it is another, or not valid."""
+        words = plain_instances(body)
+        if words is None or len(words) > CHEAP_LOOKUPS or not _are_words(words):
+            return None
+        return encode(list(map(self._kept, words)))
 
     def predict(self, instances: Sequence[Any], counts: Sequence[int | None]) -> list[Any]:
         """One answer to each instance: a word, or an object that asks a question about words or a sentence.

@@ -8,12 +8,17 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "classifier.h"
 #include "composer.h"
+#include "plain_request.h"
 #include "random.h"
+#include "subwords.h"
+#include "text_tokens.h"
 
 extern "C" const char* __asan_default_options() { return "handle_abort=1"; }
 
@@ -143,6 +148,24 @@ void use(const ModelFile& model) {
     }
 }
 
+// A request of which some bytes are others, or missing.
+void read_request(Dice& dice) {
+    std::string request = "{\"instances\": [\"w1 w2\", \"\", \"" + std::string(100, 'a') + " caf\xc3\xa9 </s>\"]}";
+    damage(request, dice);
+    // A copy of just this size: whatever is read beyond it is found.
+    const std::vector<char> bytes(request.begin(), request.end());
+    const auto texts = plain_texts({bytes.data(), bytes.size()});
+    TextTokens tokens;
+    tokens.split({bytes.data(), bytes.size()});
+    for (const TextToken& token : tokens) {
+        if (token.hash != fnv1a(token.text)) throw std::logic_error("a token's hash is wrong");
+    }
+    if (!texts) return;
+    for (const std::string_view text : *texts) {
+        if (text.find_first_of("\"\\") != std::string_view::npos) throw std::logic_error("a text is not plain");
+    }
+}
+
 std::string current;  // what to tell when the sanitizers end the process
 
 void tell_current() { std::cerr << current << std::flush; }
@@ -153,6 +176,7 @@ bool run_case(std::uint64_t seed, std::uint64_t number, const std::filesystem::p
               std::to_string(number) + "\n";
     Dice dice(seed, number);
     std::string bytes = Writer(dice).model();
+    read_request(dice);
     const bool sound = dice.one_in(5);
     if (!sound) damage(bytes, dice);
     std::ofstream(path, std::ios::binary) << bytes;

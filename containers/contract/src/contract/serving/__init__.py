@@ -31,8 +31,10 @@ from contract.serving.handlers import (
     instances_handler,
     kind,
     lines_handler,
+    plain_instances,
     short,
     source_of,
+    usual_first,
 )
 from contract.serving.models import MultiModelApplication
 from contract.serving.registry import Registry
@@ -55,9 +57,11 @@ __all__ = [
     "instances_handler",
     "kind",
     "lines_handler",
+    "plain_instances",
     "run_server",
     "short",
     "source_of",
+    "usual_first",
 ]
 
 logger = logging.getLogger(__name__)

@@ -93,6 +93,39 @@ def instances_handler(predict: Predict, configure: Configure = plain, cheap: Che
     return Handler(answer, at_once)
 
 
+def usual_first(
+    answer: Callable[[bytes], bytes | None], at_once: Callable[[bytes], bytes | None], general: Handler
+) -> Handler:
+    """A handler for the requests that are usual, which are answered without a detour, and for all others.
+
+    Args:
+        answer: the answer to a usual request; None where it is another, whose mistakes `general` will name.
+        at_once: the same; None also where it would take long.
+    """
+
+    def first(body: bytes) -> bytes:
+        found = answer(body)
+        return general.answer(body) if found is None else found
+
+    def first_at_once(body: bytes) -> bytes | None:
+        found = at_once(body)
+        return general.at_once(body) if found is None else found
+
+    return Handler(first, first_at_once)
+
+
+def plain_instances(body: bytes) -> list[Any] | None:
+    """The instances of a request that holds nothing else; None where it is another, or not valid."""
+    try:
+        request = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(request, dict) or len(request) != 1:
+        return None
+    instances = request.get("instances")
+    return instances if isinstance(instances, list) else None
+
+
 def lines_handler(
     predict: Predict, configure: Configure = plain, cheap: Cheap = never_cheap, split: Split = source_of
 ) -> Handler:
