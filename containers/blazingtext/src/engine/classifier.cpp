@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <stdexcept>
+#include <utility>
 
 namespace blazingtext {
 namespace {
@@ -36,6 +37,9 @@ const SigmoidTable& sigmoid() {
     return table;
 }
 
+// Memory for longer texts than this is given back.
+constexpr std::size_t kMostRowsKept = 65536;
+
 [[noreturn]] void refuse_weights() {
     throw std::domain_error("the model's weights give no probabilities: some are no numbers, or beyond all bounds.");
 }
@@ -60,7 +64,8 @@ Classifier::Classifier(const ModelFile& model) : model_(model) {
 Predictions Classifier::predict(const std::vector<std::string_view>& texts, const std::vector<std::int64_t>& k,
                                 float threshold) const {
     const std::size_t labels = model_.dictionary().labels();
-    Work work{RowFinder(model_), {}, std::vector<float>(model_.input().dim()), std::vector<float>(labels), {}, {}};
+    std::unique_ptr<Work> taken = take_work();
+    Work& work = *taken;
     Predictions found;
     found.starts.reserve(texts.size() + 1);
     found.starts.push_back(0);
@@ -79,7 +84,27 @@ Predictions Classifier::predict(const std::vector<std::string_view>& texts, cons
         }
         found.starts.push_back(static_cast<std::int64_t>(found.labels.size()));
     }
+    give_back(std::move(taken));
     return found;
+}
+
+std::unique_ptr<Classifier::Work> Classifier::take_work() const {
+    {
+        const std::lock_guard<std::mutex> lock(idle_mutex_);
+        if (!idle_.empty()) {
+            std::unique_ptr<Work> work = std::move(idle_.back());
+            idle_.pop_back();
+            return work;
+        }
+    }
+    return std::make_unique<Work>(Work{RowFinder(model_), {}, std::vector<float>(model_.input().dim()),
+                                       std::vector<float>(model_.dictionary().labels()), {}, {}});
+}
+
+void Classifier::give_back(std::unique_ptr<Work> work) const {
+    if (work->rows.capacity() > kMostRowsKept) return;
+    const std::lock_guard<std::mutex> lock(idle_mutex_);
+    idle_.push_back(std::move(work));
 }
 
 void Classifier::find_best(Work& work, float threshold) const {
