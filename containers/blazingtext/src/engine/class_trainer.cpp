@@ -90,6 +90,7 @@ ClassTrainer::ClassTrainer(const Examples& examples, const std::vector<std::int6
             blocks_.push_back(Block{s, begin, end});
         }
     }
+    blocks_ = dealt(blocks_, static_cast<std::size_t>(settings.threads));
     initialise();
     for (int thread = 0; thread < settings.threads; ++thread) {
         workers_.push_back(std::make_unique<ClassWorker>(*this, static_cast<std::uint64_t>(thread)));
@@ -97,6 +98,19 @@ ClassTrainer::ClassTrainer(const Examples& examples, const std::vector<std::int6
 }
 
 ClassTrainer::~ClassTrainer() = default;
+
+// The first block of each of so many parts, then the second of each, and so on. Examples that stand together are often
+// alike, as phrases of one sentence; threads that train them at the same time all make the step that one would have
+// made, and go too far. So they are in different parts at any time, as fastText's threads are.
+std::vector<ClassTrainer::Block> ClassTrainer::dealt(const std::vector<Block>& blocks, std::size_t parts) {
+    const std::size_t length = (blocks.size() + parts - 1) / parts;
+    std::vector<Block> order;
+    order.reserve(blocks.size());
+    for (std::size_t first = 0; first < length; ++first) {
+        for (std::size_t at = first; at < blocks.size(); at += length) order.push_back(blocks[at]);
+    }
+    return order;
+}
 
 // As in fastText, words begin evenly distributed in [-1/dim, 1/dim), and outputs as zeros. N-grams begin as zeros, too:
 // all but a tenth a thread of fastText's do, and rare ones then say nothing where random numbers would say something.

@@ -86,6 +86,7 @@ private:
     };
 
     PaddedRows input_rows() const { return {const_cast<float*>(input_.row(0)), input_.stride(), input_.dim()}; }
+    static std::vector<Block> dealt(const std::vector<Block>& blocks, std::size_t parts);
     void initialise();
     std::uint32_t best_label(const std::uint32_t* rows, std::size_t count, Matrix& scratch) const;
     std::uint32_t best_leaf(const float* hidden) const;
