@@ -89,12 +89,14 @@ def test_the_scores_by_label_are_in_output_tar_gz(deployed: Deployment, output: 
     assert (report["examples"], report["accuracy"]) == (40, 1.0)
 
 
-def test_a_model_below_the_gate_is_not_deployed(deployed: Deployment, inputs: dict[str, str]) -> None:
+def test_a_model_below_the_gate_is_not_deployed(deployed: Deployment, inputs: dict[str, str], tmp_path: Path) -> None:
+    both = tmp_path / "validation.txt"
+    both.write_text("".join(f"__label__{label} a nice film\n" for label in _WORDS))  # half of it is wrong for any model
     execution = deployed.run(
         {
             "name": "mood",
-            "inputs": {"train": inputs["train"], "validation": inputs["validation"]},
-            "hyperparameters": {**SUPERVISED, "learning_rate": "0.0000001", "epochs": "1"},
+            "inputs": {"train": inputs["train"], "validation": deployed.upload(both, "moods/both")},
+            "hyperparameters": {**SUPERVISED, "epochs": "1"},
             "gate": {"at_least": 0.99},
             "endpoint": {"name": "mood-worse"},
         }

@@ -27,7 +27,9 @@ Dictionary::Dictionary(const char* file, std::vector<std::uint64_t> starts, std:
         while (slots_[at].entry != kNone && !(slots_[at].hash == hash && this->text(slots_[at].entry) == text)) {
             at = (at + 1) & mask_;
         }
-        slots_[at] = Slot{hash, entry, starts_[entry]};
+        // An entry's eight bytes can always be read: its tail is longer.
+        const bool is_short = text.size() <= TextToken::kShort;
+        slots_[at] = Slot{hash, entry, is_short ? TextToken::key_of(text.data(), text.size()) : 0};
     }
 }
 

@@ -47,26 +47,24 @@ public:
     }
 
     // What `find` looks at may be far from the processor. Who has many texts to find brings it nearer step by step, all
-    // texts' first step before their second one: the slot; the text of the entry that is probably meant.
-    void fetch_slot(std::uint32_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
-    void fetch_text(std::uint32_t hash) const {
-        const Slot& slot = slots_[hash & mask_];
-        if (slot.entry != kNone) __builtin_prefetch(file_ + slot.start);
+    // texts' first step before their second one: the slot; if the text is long, where the entry that is probably meant
+    // begins.
+    void fetch_slot(const TextToken& token) const { __builtin_prefetch(&slots_[token.hash & mask_]); }
+    void fetch_start(const TextToken& token) const {
+        if (token.is_short()) return;
+        const Slot& slot = slots_[token.hash & mask_];
+        if (slot.entry != kNone) __builtin_prefetch(&starts_[slot.entry]);
     }
 
 private:
     struct Slot {
         std::uint32_t hash;
         std::uint32_t entry;
-        std::uint64_t start;  // of the entry in the file
+        std::uint64_t key;  // of a short entry's text, which is in no other entry; 0 for a long one
     };
 
-    // Eight bytes of an entry can always be read: its tail is longer.
     bool is(const Slot& slot, const TextToken& token) const {
-        const std::size_t length = token.text.size();
-        if (!token.is_short()) return text(slot.entry) == token.text;
-        const char* const entry = file_ + slot.start;
-        return TextToken::key_of(entry, length) == token.key && entry[length] == '\0';
+        return token.is_short() ? slot.key == token.key : text(slot.entry) == token.text;
     }
 
     const char* file_ = nullptr;

@@ -57,8 +57,8 @@ void RowFinder::add_word(std::string_view word, std::vector<std::uint32_t>& rows
 
 void RowFinder::add_text(std::string_view text, std::vector<std::uint32_t>& rows) {
     tokens_.split(text);
-    for (const TextToken& token : tokens_) dictionary_.fetch_slot(token.hash);
-    for (const TextToken& token : tokens_) dictionary_.fetch_text(token.hash);
+    for (const TextToken& token : tokens_) dictionary_.fetch_slot(token);
+    for (const TextToken& token : tokens_) dictionary_.fetch_start(token);
     hashes_.clear();
     for (const TextToken& token : tokens_) {
         const std::uint32_t entry = dictionary_.find(token);

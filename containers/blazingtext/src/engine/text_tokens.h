@@ -9,7 +9,8 @@
 
 namespace blazingtext {
 
-// A token, its fnv1a, and a key of its first eight bytes: short tokens are the same if their keys and lengths are.
+// A token, its fnv1a, and a key of its first eight bytes: short tokens are the same if their keys are, for there is no
+// NUL in them.
 struct TextToken {
     static constexpr std::size_t kShort = 8;
 
