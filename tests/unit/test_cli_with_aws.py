@@ -22,18 +22,22 @@ STATE_MACHINE = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
 BLAZINGTEXT = algorithms()["blazingtext"]
 
 
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[EmbeddedTarget]:
+@pytest.fixture(scope="module")
+def endpoint_url() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def target(endpoint_url: str, tmp_path: Path) -> Iterator[EmbeddedTarget]:
     names = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
-    found = EmbeddedTarget(state=tmp_path, endpoint_url=f"http://{host}:{port}", environment=names)
-    yield found
+    yield EmbeddedTarget(state=tmp_path, endpoint_url=endpoint_url, environment=names)
     import requests
 
-    requests.post(f"{found.endpoint_url}/moto-api/reset", timeout=10)
-    server.stop()
+    requests.post(f"{endpoint_url}/moto-api/reset", timeout=10)
 
 
 @pytest.fixture

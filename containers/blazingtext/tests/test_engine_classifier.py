@@ -251,3 +251,20 @@ def test_lines_without_a_label_or_a_word_are_no_examples(tmp_path: Path) -> None
     read = Read(written(tmp_path, ["__label__x a a", "b b", "", "__label__x", "__label__y a"]))
     assert len(read.examples) == 3  # </s> is a word, so a line with nothing but a label is one
     assert read.dictionary.labels == ["__label__x", "__label__y"]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_train_parts_of_the_text_that_are_far_from_each_other(tmp_path: Path, threads: int) -> None:
+    """Neighbours are alike, and steps that threads take on them at the same time add up to too long a one."""
+    path, count = tmp_path / "train.txt", 6000
+    path.write_text("".join(f"__label__{number % 2} w{number}\n" for number in range(count)))
+    read = Read(path, word_ngrams=1)
+    trainer = read.trainer(threads=threads, epochs=1)
+    before = trainer.input.copy()
+    trainer.train(count // 10)
+    moved = np.any(trainer.input != before, axis=1)
+    places = [int(word[1:]) for word, has in zip(read.dictionary.words, moved, strict=True) if has and word != "</s>"]
+    found = np.histogram(places, bins=threads, range=(0, count))[0]
+    assert sum(found) >= count // 10 - 10
+    assert all(part >= 0.8 * count / 10 / threads for part in found)
+    assert max(place % (count // threads) for place in places) < count // threads / 5
