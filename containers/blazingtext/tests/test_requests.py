@@ -23,8 +23,8 @@ class Classifier:
     def __init__(self) -> None:
         self.asked: list[Any] = []
 
-    def answer(self, request: bytes, most_bytes: int) -> bytes | None:
-        usual = request == b'{"instances": ["usual"]}' and most_bytes >= len("usual")
+    def answer(self, request: bytes) -> bytes | None:
+        usual = request == b'{"instances": ["usual"]}'
         return b"a quick answer" if usual else None
 
     def predict(self, texts: Sequence[str], k: Sequence[int] | int = 1) -> list[dict[str, Any]]:

@@ -191,13 +191,10 @@ def test_the_usual_request_is_answered_as_any_other(
     a, b, c, d, e, f, g, h = spaces
     items = f"{e},{f}".join(json.dumps(text, ensure_ascii=ascii_only) for text in texts)
     request = f'{a}{{{b}"instances"{c}:{d}[{items}{g}]{h}}}\n'.encode()
-    answer = classifier.answer(request, 2**62)
+    answer = classifier.answer(request)
     assert (answer is None) == (b"\\" in request)
     if answer is not None:
         assert json.loads(answer) == classifier.predict(texts)
-        length = sum(len(text.encode()) for text in texts)
-        assert classifier.answer(request, length) == answer
-        assert length == 0 or classifier.answer(request, length - 1) is None
 
 
 @pytest.mark.parametrize(
@@ -212,7 +209,25 @@ def test_the_usual_request_is_answered_as_any_other(
     ],
 )  # fmt: skip
 def test_any_other_request_is_left_to_the_general_way(folder: Path, request_: bytes) -> None:
-    assert TextClassifier.read(folder).answer(request_, 2**62) is None
+    assert TextClassifier.read(folder).answer(request_) is None
+
+
+@pytest.mark.parametrize("instructions", usable_instructions())
+def test_words_are_known_by_all_their_bytes(tmp_path: Path, instructions: str) -> None:
+    """Words that begin alike, up to where the dictionary's table holds their bytes and beyond."""
+    letters = "aböcdéfgh世ijklmnopqrstuv"
+    words = [letters[:length] + end for length in range(len(letters)) for end in ("x", "y", "é")]
+    lines = [f"__label__{number} {word}" for number, word in enumerate(words)]
+    (tmp_path / "model.txt").write_text("\n".join(lines * 20))
+    trained = trained_by(fasttext.train_supervised, tmp_path / "model.txt", dim=16, lr=1.0, epoch=20, wordNgrams=2)
+    fast = save(trained, tmp_path / "model.bin")
+    classifier = TextClassifier(Model(tmp_path / "model.bin", instructions))
+    texts = [*words, *(word + "z" for word in words), *(word[:-1] for word in words if word[:-1]), " ".join(words)]
+    found = classifier.predict(texts, 3)
+    assert_alike(found, [predictions(fast, text, 3) for text in texts])
+    assert [answer["label"][0] for answer in found[: len(words)]] == [
+        f"__label__{number}" for number in range(len(words))
+    ]
 
 
 def test_labels_are_answered_whatever_they_are_called(tmp_path: Path) -> None:
@@ -221,7 +236,7 @@ def test_labels_are_answered_whatever_they_are_called(tmp_path: Path) -> None:
     fast = trained_by(fasttext.train_supervised, tmp_path / "model.txt", dim=4, lr=1.0, epoch=50)
     fast.save_model(str(tmp_path / "model.bin"))
     classifier, texts = TextClassifier.read(tmp_path), [f"w{number}" for number in range(4)]
-    answer = classifier.answer(json.dumps({"instances": texts}).encode(), 2**62)
+    answer = classifier.answer(json.dumps({"instances": texts}).encode())
     assert answer is not None
     assert json.loads(answer) == classifier.predict(texts)
     assert [label for found in json.loads(answer) for label in found["label"]] == names

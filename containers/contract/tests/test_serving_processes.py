@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,15 @@ ANSWER = [{"length": 4 * FACTOR}]
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     with running() as server:
+        yield server
+
+
+@pytest.fixture(params=[0, 6], ids=["alone", "among others"])
+def crowded(server: Server, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server while so many other clients are connected."""
+    with ExitStack() as stack:
+        for _ in range(request.param):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
         yield server
 
 
@@ -79,28 +89,27 @@ def test_connections_are_shared_between_the_workers(server: Server) -> None:
             client.close()
 
 
-def test_requests_that_come_together_are_answered_in_their_order(server: Server) -> None:
+def test_requests_that_come_together_are_answered_in_their_order(crowded: Server) -> None:
     slow = post(b'{"instances": ["a"], "configuration": {"seconds": 0.1}}')
     quick = post(b'{"instances": ["ab"]}')
-    (first, second, third) = raw(server, slow + quick + quick, answers=3)
-    assert json.loads(first[1]) == [{"length": FACTOR}]
-    assert json.loads(second[1]) == json.loads(third[1]) == [{"length": 2 * FACTOR}]
+    answers = raw(crowded, quick + quick + slow + quick + slow + quick, answers=6)
+    assert [json.loads(answer)[0]["length"] // FACTOR for _, answer in answers] == [2, 2, 1, 2, 1, 2]
 
 
-def test_a_body_may_come_in_parts_and_in_chunks(server: Server) -> None:
+def test_a_body_may_come_in_parts_and_in_chunks(crowded: Server) -> None:
     body = json.dumps(ASK).encode()
     chunked = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
     head = b"POST /invocations HTTP/1.1\r\nhost: server\r\ntransfer-encoding: chunked\r\n\r\n"
-    ((status, answer),) = raw(server, head + chunked)
+    ((status, answer),) = raw(crowded, head + chunked)
     assert (status, json.loads(answer)) == (200, ANSWER)
-    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", crowded.port), 10) as connection:
         for byte in post(body):
             connection.sendall(bytes([byte]))
         assert b"200 OK" in connection.recv(4096)
 
 
-def test_a_client_that_waits_for_100_is_told_to_go_on(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+def test_a_client_that_waits_for_100_is_told_to_go_on(crowded: Server) -> None:
+    with socket.create_connection(("127.0.0.1", crowded.port), 10) as connection:
         request = post(json.dumps(ASK).encode(), "expect: 100-continue")
         head, _, body = request.partition(b"\r\n\r\n")
         connection.sendall(head + b"\r\n\r\n")
@@ -109,10 +118,26 @@ def test_a_client_that_waits_for_100_is_told_to_go_on(server: Server) -> None:
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_connection_closes_when_the_client_asks_for_it(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+def test_a_connection_closes_when_the_client_asks_for_it(crowded: Server) -> None:
+    with socket.create_connection(("127.0.0.1", crowded.port), 10) as connection:
         connection.sendall(post(json.dumps(ASK).encode(), "connection: close"))
         assert b"connection: close" in connection.makefile("rb").read()
+
+
+def test_a_client_that_sends_no_more_gets_its_answers(crowded: Server) -> None:
+    with socket.create_connection(("127.0.0.1", crowded.port), 10) as connection:
+        connection.sendall(post(json.dumps(ASK).encode()) * 3)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.makefile("rb").read().count(b"200 OK") == 3
+
+
+def test_answers_to_many_clients_are_theirs(server: Server) -> None:
+    with ExitStack() as stack:
+        opened = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10)) for _ in range(20)]
+        for length, connection in enumerate(opened):
+            connection.sendall(post(json.dumps({"instances": ["a" * length]}).encode()))
+        for length, connection in enumerate(opened):
+            assert connection.recv(4096).endswith(b'[{"length":%d}]' % (length * FACTOR))
 
 
 def test_25_megabytes_are_taken_and_more_are_413(server: Server) -> None:
@@ -123,8 +148,8 @@ def test_25_megabytes_are_taken_and_more_are_413(server: Server) -> None:
     assert refused.json()["error"] == "the body is longer than 25 MiB; send fewer instances at a time."
 
 
-def test_endless_headers_are_refused(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+def test_endless_headers_are_refused(crowded: Server) -> None:
+    with socket.create_connection(("127.0.0.1", crowded.port), 10) as connection:
         connection.sendall(b"GET /ping HTTP/1.1\r\n" + b"x-more: and more\r\n" * 8000)
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
 

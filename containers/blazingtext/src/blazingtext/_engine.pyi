@@ -203,6 +203,28 @@ class ModelFile:
     def unit_vectors(self, threads: int) -> NDArray[np.float32]:
         """shape (words, dim): the vectors of all words, each made one long."""
 
+class KeptAnswers:
+    """Answers for words as they are sent, kept for the words that were last asked for.
+
+    Args:
+        most: answers; some more are kept.
+    """
+
+    def __init__(self, most: int) -> None: ...
+    def get(self, word: str) -> bytes | None:
+        """The answer for a word, if it is kept."""
+
+    def keep(self, word: str, answer: bytes) -> None:
+        """Keep a word's answer; an older one is replaced, and another word's may be let go."""
+
+    def answer(self, request: bytes, most_words: int) -> bytes | list[str] | None:
+        """The JSON list of the answers for the words of {"instances": ["...", ...]}.
+
+        Returns:
+            The words, where an answer is not kept. None where the request has more words or is anything else: one with
+            escapes, with a configuration, or none that is valid.
+        """
+
 class Classifier:
     """Gives texts labels, as fastText's predict does; many threads may ask at once."""
 
@@ -211,14 +233,11 @@ class Classifier:
         ValueError: the model is not supervised.
         """
 
-    def answer(self, request: bytes, most_bytes: int) -> bytes | None:
+    def answer(self, request: bytes) -> bytes | None:
         """The answer to {"instances": ["...", ...]}, as JSON: the best label of each text, as `predict` gives it.
 
-        Args:
-            most_bytes: of the texts together.
         Returns:
-            None where the texts are longer or the request is anything else: one with escapes, with a configuration, or
-            none that is valid.
+            None where the request is anything else: one with escapes, with a configuration, or none that is valid.
         Raises:
             FloatingPointError: the model's weights give no numbers.
         """

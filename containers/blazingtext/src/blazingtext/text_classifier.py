@@ -30,6 +30,8 @@ class TextClassifier:
             raise ClientError(f"{model.path} holds word vectors, not a classifier; name it vectors{model.path.suffix}.")
         self._model = model
         self._classifier = Classifier(model)
+        self.answer = self._classifier.answer
+        """The answer to the usual request, as the engine gives it: no method, which would cost a tenth of a text's."""
         self.labels = model.labels
         """With their prefix, most frequent first."""
 
@@ -66,18 +68,6 @@ class TextClassifier:
             raise ClientError("a text holds half of a surrogate pair, which is no character.") from None
         except ValueError as error:
             raise ClientError(str(error)) from None
-
-    def answer(self, request: bytes, most_bytes: int) -> bytes | None:
-        """The answer to the usual request, {"instances": ["...", ...]}: the best label of each text, as JSON.
-
-        Args:
-            most_bytes: of the texts together.
-        Returns:
-            None where the texts are longer or the request is anything else, such as one that is not valid.
-        Raises:
-            FloatingPointError: as in `predict`.
-        """
-        return self._classifier.answer(request, most_bytes)
 
     def sentence_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What the classifier makes of each text before its output matrix, shape (len(texts), dim).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,15 +19,15 @@ from contract.serving import (
     usual_first,
 )
 
-_ANY_LENGTH = 2**62
 CHEAP_CHARACTERS = 100_000  # of texts that are classified in half a millisecond: others may wait so long
 
 
 class Classifier(Protocol):
     """A model that knows labels."""
 
-    def answer(self, request: bytes, most_bytes: int) -> bytes | None:
-        """The whole answer to the usual request; None where it is another, or its texts are longer together."""
+    @property
+    def answer(self) -> Callable[[bytes], bytes | None]:
+        """From the usual request to the whole answer; None where it is another."""
 
     def predict(self, texts: Sequence[str], k: Sequence[int] | int = 1) -> Sequence[Mapping[str, Any]]:
         """The k best labels of each text and their probabilities: {"label": [...], "prob": [...]}, best first."""
@@ -36,11 +36,7 @@ class Classifier(Protocol):
 def handlers(classifier: Classifier) -> dict[str, Handler]:
     """The request handlers by content type."""
     return {
-        JSON: usual_first(
-            partial(classifier.answer, most_bytes=_ANY_LENGTH),
-            partial(classifier.answer, most_bytes=CHEAP_CHARACTERS),
-            instances_handler(partial(predict, classifier), how_many, _cheap),
-        ),
+        JSON: usual_first(classifier.answer, instances_handler(partial(predict, classifier), how_many, _cheap)),
         JSON_LINES: lines_handler(partial(_predict_lines, classifier), how_many, _cheap),
     }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blazingtext._engine import KeptAnswers
 from contract.errors import ClientError
 from contract.serving import (
     JSON,
@@ -20,7 +20,6 @@ from contract.serving import (
     encoded,
     instances_handler,
     lines_handler,
-    plain_instances,
     short,
     source_of,
     usual_first,
@@ -57,7 +56,7 @@ def handlers(vectors: Vectors) -> dict[str, Handler]:
     """The request handlers by content type."""
     answers = Answers(vectors)
     return {
-        JSON: usual_first(answers.usual, answers.usual, instances_handler(answers.predict, nearest, cheap)),
+        JSON: usual_first(answers.usual, instances_handler(answers.predict, nearest, cheap)),
         JSON_LINES: lines_handler(answers.predict, nearest, cheap, question),
     }
 
@@ -68,14 +67,12 @@ class Answers:
     def __init__(self, vectors: Vectors) -> None:
         self._vectors = vectors
         dim = vectors.lookup(["a"]).shape[1]
-        self._kept = lru_cache(maxsize=max(1, _KEPT_BYTES // (dim * _NUMBER_BYTES + 100)))(self._vector)
+        self._kept = KeptAnswers(max(1, _KEPT_BYTES // (dim * _NUMBER_BYTES + 100)))
 
     def usual(self, body: bytes) -> bytes | None:
         """The answer to a request for the vectors of a few words; None where it is another, or not valid."""
-        words = plain_instances(body)
-        if words is None or len(words) > CHEAP_LOOKUPS or not _are_words(words):
-            return None
-        return encode(list(map(self._kept, words)))
+        found = self._kept.answer(body, CHEAP_LOOKUPS)
+        return b"[%b]" % b",".join(map(self._vector, found)) if isinstance(found, list) else found
 
     def predict(self, instances: Sequence[Any], counts: Sequence[int | None]) -> list[Any]:
         """One answer to each instance: a word, or an object that asks a question about words or a sentence.
@@ -85,7 +82,7 @@ class Answers:
         """
         if not any(counts) and _are_words(instances):
             if len(instances) <= CHEAP_LOOKUPS:
-                return list(map(self._kept, instances))
+                return [encoded(self._vector(word)) for word in instances]
             found = self._vectors.lookup(instances)
             return [{"vector": vector, "word": word} for word, vector in zip(instances, found, strict=True)]
         return [
@@ -96,7 +93,7 @@ class Answers:
     def _answer(self, number: int, instance: Any, count: int | None) -> Any:
         if isinstance(instance, str):
             if count is None:
-                return self._kept(instance)
+                return encoded(self._vector(instance))
             return {"word": instance, "neighbors": self._vectors.neighbors(instance, count)}
         name, asked = _read_question(number, instance)
         if name == "analogy":
@@ -105,8 +102,12 @@ class Answers:
             return {"similarity": self._vectors.similarity(*asked), "words": asked}
         return {"vector": self._vectors.sentence_vectors([asked])[0], "sentence": asked}
 
-    def _vector(self, word: str) -> Any:
-        return encoded({"vector": self._vectors.lookup([word])[0], "word": word})
+    def _vector(self, word: str) -> bytes:
+        answer = self._kept.get(word)
+        if answer is None:
+            answer = encode({"vector": self._vectors.lookup([word])[0], "word": word})
+            self._kept.keep(word, answer)
+        return answer
 
 
 def nearest(configuration: Mapping[str, Any]) -> int | None:

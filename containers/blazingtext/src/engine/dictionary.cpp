@@ -3,8 +3,6 @@
 #include <cstring>
 #include <utility>
 
-#include "subwords.h"
-
 namespace blazingtext {
 namespace {
 
@@ -18,18 +16,11 @@ std::size_t slots_for(std::size_t count) {
 }  // namespace
 
 Dictionary::Dictionary(const char* file, std::vector<std::uint64_t> starts, std::size_t words)
-    : file_(file), starts_(std::move(starts)), words_(words), slots_(slots_for(size()), Slot{0, kNone, 0}),
+    : file_(file), starts_(std::move(starts)), words_(words), slots_(slots_for(size()), Slot{0, 0, kNone}),
       mask_(slots_.size() - 1) {
     for (std::uint32_t entry = 0; entry < size(); ++entry) {
-        const std::string_view text = this->text(entry);
-        const std::uint32_t hash = fnv1a(text);
-        std::size_t at = hash & mask_;
-        while (slots_[at].entry != kNone && !(slots_[at].hash == hash && this->text(slots_[at].entry) == text)) {
-            at = (at + 1) & mask_;
-        }
-        // An entry's eight bytes can always be read: its tail is longer.
-        const bool is_short = text.size() <= TextToken::kShort;
-        slots_[at] = Slot{hash, entry, is_short ? TextToken::key_of(text.data(), text.size()) : 0};
+        const TextToken token = TextToken::of(text(entry));
+        slots_[slot_of(token)] = Slot{token.key.head, token.key.tail, token.is_long() ? entry | kLong : entry};
     }
 }
 

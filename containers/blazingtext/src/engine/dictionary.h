@@ -31,46 +31,56 @@ public:
     }
     std::int64_t count(std::size_t entry) const;
 
-    // The entry with this text, whose fnv1a is `hash`; the last one should there be several, as in fastText.
-    std::uint32_t find(std::string_view text, std::uint32_t hash) const {
-        for (std::size_t at = hash & mask_; slots_[at].entry != kNone; at = (at + 1) & mask_) {
-            if (slots_[at].hash == hash && this->text(slots_[at].entry) == text) return slots_[at].entry;
-        }
-        return kNone;
+    // The entry with this text; the last one should there be several, as in fastText.
+    std::uint32_t find(std::string_view text) const {
+        // No entry holds a NUL, which would be taken for the end of the text.
+        if (text.find('\0') != std::string_view::npos) return kNone;
+        return find(TextToken::of(text));
     }
 
+    // The same for a token, which holds no NUL.
     std::uint32_t find(const TextToken& token) const {
-        for (std::size_t at = token.hash & mask_; slots_[at].entry != kNone; at = (at + 1) & mask_) {
-            if (slots_[at].hash == token.hash && is(slots_[at], token)) return slots_[at].entry;
-        }
-        return kNone;
+        const Slot& slot = slots_[slot_of(token)];
+        return slot.entry == kNone ? kNone : slot.entry & ~kLong;
     }
 
     // What `find` looks at may be far from the processor. Who has many texts to find brings it nearer step by step, all
     // texts' first step before their second one: the slot; if the text is long, where the entry that is probably meant
     // begins.
-    void fetch_slot(const TextToken& token) const { __builtin_prefetch(&slots_[token.hash & mask_]); }
-    void fetch_start(const TextToken& token) const {
-        if (token.is_short()) return;
-        const Slot& slot = slots_[token.hash & mask_];
-        if (slot.entry != kNone) __builtin_prefetch(&starts_[slot.entry]);
+    void fetch_slot(std::uint32_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
+    void fetch_start(std::uint32_t hash) const {
+        const Slot& slot = slots_[hash & mask_];
+        if (slot.entry != kNone) __builtin_prefetch(&starts_[slot.entry & ~kLong]);
     }
 
 private:
+    // Four to a cache line, and only texts that are longer than their keys are looked at besides.
     struct Slot {
-        std::uint32_t hash;
-        std::uint32_t entry;
-        std::uint64_t key;  // of a short entry's text, which is in no other entry; 0 for a long one
+        TokenKey key() const { return TokenKey{head, tail}; }
+
+        std::uint64_t head;
+        std::uint32_t tail;
+        std::uint32_t entry;  // with kLong if it is
     };
 
+    static constexpr std::uint32_t kLong = std::uint32_t{1} << 31;  // there are fewer entries
+
+    // Where the token is, or would be.
+    std::size_t slot_of(const TextToken& token) const {
+        std::size_t at = token.hash & mask_;
+        while (slots_[at].entry != kNone && !is(slots_[at], token)) at = (at + 1) & mask_;
+        return at;
+    }
+
     bool is(const Slot& slot, const TextToken& token) const {
-        return token.is_short() ? slot.key == token.key : text(slot.entry) == token.text;
+        if (!(slot.key() == token.key) || ((slot.entry & kLong) != 0) != token.is_long()) return false;
+        return !token.is_long() || text(slot.entry & ~kLong) == token.text;
     }
 
     const char* file_ = nullptr;
     std::vector<std::uint64_t> starts_;
     std::size_t words_ = 0;
-    std::vector<Slot> slots_ = {Slot{0, kNone, 0}};
+    std::vector<Slot> slots_ = {Slot{0, 0, kNone}};
     std::size_t mask_ = 0;
 };
 

@@ -43,6 +43,18 @@ struct PackedRows {
     std::size_t dim;
 };
 
+constexpr std::uint32_t kFnvBasis = 2166136261U;
+constexpr std::uint32_t kFnvPrime = 16777619U;
+
+// Bytes of a word that are hashed side by side with others' by Kernel::hash_words, and how many words are.
+constexpr std::size_t kHashedBytes = 12;
+constexpr std::size_t kWordsAtOnce = 16;
+
+// The first bytes of words: the first four of each word, the next four, and the last four.
+struct WordParts {
+    const std::uint32_t* parts[kHashedBytes / sizeof(std::uint32_t)];
+};
+
 // Steps of skip-gram with negative sampling (eq. 4 of Mikolov et al. 2013, "Distributed representations of words and
 // phrases"). One for the pair of an input row x and a target row y is
 //     g = |weight| * (label - sigmoid(x . y));   x += g y;   y += g x;   label = 1 for weight > 0, 0 for weight < 0.
@@ -92,6 +104,9 @@ struct Kernel {
 
     // products[i] = row i . x for the first `count` rows; x has dim floats.
     void (*products_of_packed)(const PackedRows& matrix, std::size_t count, const float* x, float* products);
+
+    // hashes[i] = fnv1a of the first lengths[i] bytes of word i, at most kHashedBytes. All arrays go on for kWordsAtOnce.
+    void (*hash_words)(const WordParts& words, const std::uint32_t* lengths, std::size_t count, std::uint32_t* hashes);
 };
 
 extern const Kernel kPortableKernel;

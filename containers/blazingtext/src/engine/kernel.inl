@@ -235,11 +235,12 @@ struct Constant {
 
 #include "packed_rows.inl"
 #include "padded_rows.inl"
+#include "word_hashes.inl"
 
 }  // namespace
 
 const Kernel KERNEL_VARIABLE = {
     KERNEL_NAME, update,  update_one, mean,       spread,         mean_of,           add_to,
-    products_of, step_on, softmax_of, sigmoid_of, mean_of_packed, products_of_packed};
+    products_of, step_on, softmax_of, sigmoid_of, mean_of_packed, products_of_packed, hash_words};
 
 }  // namespace blazingtext

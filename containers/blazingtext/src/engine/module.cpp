@@ -16,6 +16,7 @@
 #include "files.h"
 #include "kernel.h"
 #include "matrix.h"
+#include "module_answers.h"
 #include "module_class.h"
 #include "module_model.h"
 #include "module_trainer.h"
@@ -165,6 +166,7 @@ NB_MODULE(_engine, module) {
     bind_classes(module);
     bind_vector_file(module);
     bind_model(module);
+    bind_answers(module);
     module.def("join_phrases", &joined_phrases, "paths"_a, "output"_a, nb::kw_only(), "passes"_a, "threshold"_a,
                "min_count"_a, "delimiter"_a, "threads"_a);
     module.def("quantise", &quantised, "matrix"_a, "block"_a, "seed"_a, "threads"_a);

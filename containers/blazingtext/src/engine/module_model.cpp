@@ -96,7 +96,7 @@ nb::object kept_buckets(const ModelFile& model) {
 }
 
 std::int64_t find(const ModelFile& model, std::string_view word) {
-    const std::uint32_t entry = model.dictionary().find(word, fnv1a(word));
+    const std::uint32_t entry = model.dictionary().find(word);
     return entry < model.dictionary().words() ? std::int64_t{entry} : -1;
 }
 
@@ -176,6 +176,9 @@ std::vector<std::int64_t> counts_asked(nb::handle k, std::size_t texts) {
     return each;
 }
 
+// Bytes of a request that is answered before another thread could do much.
+constexpr std::size_t kShortRequest = 4096;
+
 // A classifier, and its labels as Python's strings and as JSON.
 class NamingClassifier {
 public:
@@ -185,8 +188,8 @@ public:
         for (const nb::handle name : names_) json_names_.push_back(nb::cast<std::string>(as_json(name)));
     }
 
-    nb::object answer(const nb::bytes& request, std::size_t most_bytes) const {
-        const std::optional<std::string> json = answer_as_json({request.c_str(), request.size()}, most_bytes);
+    nb::object answer(const nb::bytes& request) const {
+        const std::optional<std::string> json = answer_as_json({request.c_str(), request.size()});
         return json ? nb::object(nb::bytes(json->data(), json->size())) : nb::none();
     }
 
@@ -218,13 +221,11 @@ private:
         return classifier_.predict(views, most, threshold);
     }
 
-    std::optional<std::string> answer_as_json(std::string_view request, std::size_t most_bytes) const {
-        const nb::gil_scoped_release released;
+    std::optional<std::string> answer_as_json(std::string_view request) const {
+        std::optional<nb::gil_scoped_release> released;
+        if (request.size() > kShortRequest) released.emplace();
         const auto texts = plain_texts(request);
         if (!texts) return std::nullopt;
-        std::size_t bytes = 0;
-        for (const std::string_view text : *texts) bytes += text.size();
-        if (bytes > most_bytes) return std::nullopt;
         const std::vector<std::int64_t> one_each(texts->size(), 1);
         return as_json(classifier_.predict(*texts, one_each, 0.0f), json_names_);
     }
@@ -274,7 +275,7 @@ void bind_model(nb::module_& module) {
     bind_model_file(module);
     nb::class_<NamingClassifier>(module, "Classifier")
         .def(nb::init<const ModelFile&>(), "model"_a, nb::keep_alive<1, 2>())
-        .def("answer", &NamingClassifier::answer, "request"_a, "most_bytes"_a)
+        .def("answer", &NamingClassifier::answer, "request"_a)
         .def("predict", &NamingClassifier::predict, "texts"_a, "k"_a, "threshold"_a = 0.0f);
 }
 

@@ -1,4 +1,4 @@
-// The usual request to a classifier, read and answered without a detour through Python's objects.
+// The usual request, read and answered without a detour through Python's objects.
 #pragma once
 
 #include <optional>

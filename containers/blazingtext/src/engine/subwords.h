@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernel.h"
 #include "vocabulary.h"
 
 namespace blazingtext {
@@ -13,9 +14,8 @@ namespace blazingtext {
 constexpr std::string_view kEndToken = "</s>";
 
 // fastText's 32-bit FNV-1a: characters are signed there, so that bytes above 127 are extended with ones.
-constexpr std::uint32_t kFnvBasis = 2166136261U;
 inline std::uint32_t fnv1a_step(std::uint32_t hash, char byte) {
-    return (hash ^ static_cast<std::uint32_t>(static_cast<signed char>(byte))) * 16777619U;
+    return (hash ^ static_cast<std::uint32_t>(static_cast<signed char>(byte))) * kFnvPrime;
 }
 std::uint32_t fnv1a(std::string_view text);
 

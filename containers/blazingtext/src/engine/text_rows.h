@@ -44,10 +44,11 @@ public:
     void add_text(std::string_view text, std::vector<std::uint32_t>& rows);
 
 private:
+    void find_entries();
     void add_ngrams(std::string_view word, std::vector<std::uint32_t>& rows);
-    void add_word_ngrams(std::size_t first, std::vector<std::uint32_t>& rows) const;
-    void add_bucket(std::uint64_t hash, std::vector<std::uint32_t>& rows) const;
-    void add_row(std::uint32_t row, std::vector<std::uint32_t>& rows) const;
+    void add_word_ngrams(std::vector<std::uint32_t>& rows) const;
+    std::uint32_t bucket_row(std::uint64_t hash) const;
+    void fetch_row(std::uint32_t row) const;
 
     const ModelFile& model_;
     const Dictionary& dictionary_;
@@ -57,7 +58,8 @@ private:
     std::size_t row_bytes_;
     std::string marked_;
     TextTokens tokens_;
-    std::vector<std::uint32_t> hashes_;  // of the words, known or not
+    std::vector<std::uint32_t> entries_;  // of the tokens
+    std::vector<std::uint32_t> hashes_;   // of the words among them, known or not
 };
 
 }  // namespace blazingtext

@@ -39,24 +39,7 @@ std::uint64_t separators(const char* block) {
 }
 #endif
 
-// All eight steps, of which those beyond the length are not taken: without a branch that depends on it.
-std::uint32_t hash_of_short(std::uint64_t key, std::size_t length) {
-    std::uint32_t hash = kFnvBasis;
-    for (std::size_t i = 0; i < TextToken::kShort; ++i) {
-        const std::uint32_t next = fnv1a_step(hash, static_cast<char>(key >> 8 * i));
-        hash = i < length ? next : hash;
-    }
-    return hash;
-}
-
-TextToken token_of(std::string_view text, std::uint64_t key) {
-    return TextToken{text, text.size() <= TextToken::kShort ? hash_of_short(key, text.size()) : fnv1a(text), key};
-}
-
-const TextToken& end_token() {
-    static const TextToken token = token_of(kEndToken, TextToken::key_of("</s>\0\0\0", kEndToken.size()));
-    return token;
-}
+const TokenKey kEndKey = TextToken::of(kEndToken).key;
 
 // The lowest bit's place; the bit is taken away.
 std::size_t taken(std::uint64_t& bits) {
@@ -67,51 +50,88 @@ std::size_t taken(std::uint64_t& bits) {
 
 }  // namespace
 
+const std::array<TokenKey, TokenKey::kBytes + 1> TokenKey::kMasks = [] {
+    std::array<TokenKey, kBytes + 1> masks = {};
+    for (std::size_t length = 1; length <= kBytes; ++length) {
+        char bytes[kBytes] = {};
+        std::fill_n(bytes, length, '\xFF');
+        masks[length] = of(bytes);
+    }
+    return masks;
+}();
+
+TextToken TextToken::of(std::string_view text) {
+    char bytes[TokenKey::kBytes] = {};
+    std::copy_n(text.data(), std::min(text.size(), sizeof bytes), bytes);
+    return TextToken{text, fnv1a(text), TokenKey::of(bytes)};
+}
+
 void TextTokens::split(std::string_view text) {
     count_ = 0;
-    const TextToken& last = end_token();
+    long_.clear();
+    make_room(0);
+    if (!add_all(text)) add(kEndToken, 0, kEndToken.size());
+    kernel_.hash_words({parts_[0].data(), parts_[1].data(), parts_[2].data()}, lengths_.data(), count_, hashes_.data());
+    for (const std::size_t index : long_) hashes_[index] = fnv1a(texts_[index]);
+}
+
+// Returns whether the last one ends the text.
+bool TextTokens::add_all(std::string_view text) {
     std::size_t begin = 0;
     bool inside = false;  // a token that begins at `begin` and goes on
     for (std::size_t block = 0; block < text.size(); block += kBlock) {
-        char rest[kBlock] = {};
-        const bool whole = text.size() - block >= kBlock;
-        if (!whole) std::memcpy(rest, text.data() + block, text.size() - block);
-        const std::uint64_t words = ~separators(whole ? text.data() + block : rest);
+        std::uint64_t words;
+        if (text.size() - block >= kBlock) {
+            words = ~separators(text.data() + block);
+        } else {
+            char rest[kBlock] = {};
+            std::memcpy(rest, text.data() + block, text.size() - block);
+            words = ~separators(rest);
+        }
         const std::uint64_t before = words << 1 | std::uint64_t{inside};
         std::uint64_t starts = words & ~before;
         std::uint64_t ends = ~words & before;
-        if (tokens_.size() < count_ + kBlock) tokens_.resize(2 * (count_ + kBlock));
-        while (true) {
-            if (!inside) {
-                if (starts == 0) break;
-                begin = block + taken(starts);
-                inside = true;
-            }
-            if (ends == 0) break;
-            add(text, begin, block + taken(ends));
+        make_room(kBlock);
+        if (inside && ends != 0) {
             inside = false;
-            const TextToken& added = tokens_[count_ - 1];
-            if (added.hash == last.hash && added.text == last.text) return;
+            if (add(text, begin, block + taken(ends))) return true;
+        }
+        while (ends != 0) {
+            const std::size_t start = block + taken(starts);
+            if (add(text, start, block + taken(ends))) return true;
+        }
+        if (starts != 0) {
+            begin = block + taken(starts);
+            inside = true;
         }
     }
-    if (tokens_.size() < count_ + 2) tokens_.resize(count_ + 2);
-    if (inside) {
-        add(text, begin, text.size());
-        if (tokens_[count_ - 1].text == last.text) return;
-    }
-    tokens_[count_++] = last;
+    return inside && add(text, begin, text.size());
 }
 
-void TextTokens::add(std::string_view text, std::size_t begin, std::size_t end) {
-    TextToken& token = tokens_[count_++];
-    const std::size_t length = end - begin;
+// Returns whether it is the one that ends a text.
+inline bool TextTokens::add(std::string_view text, std::size_t begin, std::size_t end) {
     const char* const at = text.data() + begin;
-    token.text = std::string_view(at, length);
-    char eight[TextToken::kShort] = {};
-    const bool whole = text.size() - begin >= TextToken::kShort;
-    if (!whole) std::memcpy(eight, at, text.size() - begin);
-    token.key = TextToken::key_of(whole ? at : eight, std::min(length, TextToken::kShort));
-    token.hash = length <= TextToken::kShort ? hash_of_short(token.key, length) : fnv1a(token.text);
+    const std::size_t length = end - begin;
+    const bool readable = text.size() - begin >= TokenKey::kBytes;
+    const TokenKey key = readable ? TokenKey::of(at).cut(length) : TextToken::of({at, length}).key;
+    if (length > TokenKey::kBytes) long_.push_back(count_);
+    texts_[count_] = std::string_view(at, length);
+    parts_[0][count_] = static_cast<std::uint32_t>(key.head);
+    parts_[1][count_] = static_cast<std::uint32_t>(key.head >> 32);
+    parts_[2][count_] = key.tail;
+    lengths_[count_] = static_cast<std::uint32_t>(std::min(length, TokenKey::kBytes));
+    ++count_;
+    return key == kEndKey;
+}
+
+// For so many tokens more, the last two that may follow, and what the kernel reads behind them.
+void TextTokens::make_room(std::size_t tokens) {
+    const std::size_t needed = count_ + tokens + 2 + kWordsAtOnce;
+    if (texts_.size() >= needed) return;
+    texts_.resize(2 * needed);
+    for (auto& part : parts_) part.resize(2 * needed);
+    lengths_.resize(2 * needed);
+    hashes_.resize(2 * needed);
 }
 
 }  // namespace blazingtext

@@ -7,6 +7,7 @@ request takes uvicorn's way.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -17,11 +18,47 @@ _HEADER_BYTES = 64 * 2**10
 _LAST_WORDS_S = 0.2  # an idle connection stays open so long when the server stops: a request may be on its way
 
 
+class Outbox:
+    """The answers of a worker that are to be sent together.
+
+    A client that is sent one answer goes to work, and takes the processor from the worker that has others to give; with
+    many clients on few cores most of the time went into these changes. So all that came meanwhile is answered first.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: list[tuple[asyncio.Transport, bytes, bool]] = []
+
+    def put(self, transport: asyncio.Transport, answer: bytes, *, stays: bool, alone: bool) -> None:
+        """Send an answer, after those that were put here before.
+
+        Args:
+            stays: whether the connection stays open.
+            alone: whether no other client is connected, so that there is nothing to wait for.
+        """
+        self._waiting.append((transport, answer, stays))
+        if alone:
+            self.send()
+        elif len(self._waiting) == 1:
+            self._loop.call_soon(self.send)
+
+    def send(self) -> None:
+        """Send what waits."""
+        waiting, self._waiting = self._waiting, []
+        for transport, answer, stays in waiting:
+            if transport.is_closing():
+                continue  # the client has gone
+            transport.write(answer)
+            if not stays:
+                transport.close()
+
+
 class Connection(HttpToolsProtocol):
     """One client's connection. `config.app` is an Application, which has `at_once`."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, outbox: Outbox, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._outbox = outbox
         self._at_once = self.config.app.at_once  # type: ignore[union-attr]
         self._quick = self._receiving = self._last = False
         self._stays = True
@@ -29,6 +66,7 @@ class Connection(HttpToolsProtocol):
         self._chunks: list[bytes] = []
         self._content_type = b""
         self._unusual = False
+        self._leaving = False  # the last answer is on its way
 
     def on_message_begin(self) -> None:
         """A request begins; what uvicorn needs for it is made only if it takes uvicorn's way."""
@@ -92,7 +130,7 @@ class Connection(HttpToolsProtocol):
         if not self._quick:
             super().on_message_complete()
             return
-        if self.transport.is_closing():
+        if self._leaving or self.transport.is_closing():
             return  # the client had said that no further request would come
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         answer = self._at_once(self.parser.get_method(), self.url, self._content_type.decode("latin-1"), body)
@@ -133,15 +171,18 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _write(self, answer: Answer) -> None:
+        if self._leaving:
+            return
         stays = self._stays and not self._last
         parts = [STATUS_LINE[answer.status]]
         if answer.content_type:
             parts.append(b"content-type: %b\r\n" % answer.content_type.encode())
         end = b"\r\n\r\n" if stays else b"\r\nconnection: close\r\n\r\n"
         parts += (b"content-length: %d" % len(answer.body), end, answer.body)
-        self.transport.write(b"".join(parts))
+        alone = len(self.connections) == 1
+        self._outbox.put(self.transport, b"".join(parts), stays=stays, alone=alone)
         if not stays:
-            self.transport.close()
+            self._leaving = True
             return
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
@@ -154,4 +195,5 @@ class Connection(HttpToolsProtocol):
     def _close_if_idle(self) -> None:
         answering = self.cycle is not None and not self.cycle.response_complete
         if not (answering or self._receiving or self.transport.is_closing()):
+            self._outbox.send()
             self.transport.close()

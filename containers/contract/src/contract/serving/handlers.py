@@ -93,14 +93,12 @@ def instances_handler(predict: Predict, configure: Configure = plain, cheap: Che
     return Handler(answer, at_once)
 
 
-def usual_first(
-    answer: Callable[[bytes], bytes | None], at_once: Callable[[bytes], bytes | None], general: Handler
-) -> Handler:
+def usual_first(answer: Callable[[bytes], bytes | None], general: Handler) -> Handler:
     """A handler for the requests that are usual, which are answered without a detour, and for all others.
 
     Args:
-        answer: the answer to a usual request; None where it is another, whose mistakes `general` will name.
-        at_once: the same; None also where it would take long.
+        answer: the answer to a usual request, which takes long only if its body is long; None where it is another,
+            whose mistakes `general` will name.
     """
 
     def first(body: bytes) -> bytes:
@@ -108,22 +106,10 @@ def usual_first(
         return general.answer(body) if found is None else found
 
     def first_at_once(body: bytes) -> bytes | None:
-        found = at_once(body)
+        found = answer(body)
         return general.at_once(body) if found is None else found
 
     return Handler(first, first_at_once)
-
-
-def plain_instances(body: bytes) -> list[Any] | None:
-    """The instances of a request that holds nothing else; None where it is another, or not valid."""
-    try:
-        request = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(request, dict) or len(request) != 1:
-        return None
-    instances = request.get("instances")
-    return instances if isinstance(instances, list) else None
 
 
 def lines_handler(
@@ -179,9 +165,9 @@ def encode(value: object) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def encoded(value: object) -> orjson.Fragment:
-    """A value that is encoded already, to be kept and put into many answers."""
-    return orjson.Fragment(encode(value))
+def encoded(json: bytes) -> orjson.Fragment:
+    """A value that is JSON already, as a part of an answer."""
+    return orjson.Fragment(json)
 
 
 def kind(value: object) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 
 from contract.serving.application import Application
-from contract.serving.connection import Connection
+from contract.serving.connection import Connection, Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +75,7 @@ class Worker(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's
         """Begin to accept connections."""
         self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox(self._loop)
         self.servers = []
         self._loop.add_reader(self._lifeline, os._exit, _KILLED)
         self._loop.add_reader(self._listener, self._consider)
@@ -139,7 +140,8 @@ class Worker(uvicorn.Server):
             self._tell()
 
     def _protocol(self) -> Any:
-        return Connection(config=self.config, server_state=self.server_state, app_state={}, _loop=self._loop)
+        state = self.server_state
+        return Connection(config=self.config, server_state=state, app_state={}, _loop=self._loop, outbox=self._outbox)
 
     def _tell(self) -> int:
         own = len(self.server_state.connections) + self._opening
