@@ -150,15 +150,19 @@ void use(const ModelFile& model) {
 
 // A request of which some bytes are others, or missing.
 void read_request(Dice& dice) {
-    std::string request = "{\"instances\": [\"w1 w2\", \"\", \"" + std::string(100, 'a') + " caf\xc3\xa9 </s>\"]}";
+    std::string request = "{\"instances\": [\"w1 w2\", \"\", \"" + std::string(100, 'a') +
+                          " caf\xc3\xa9 abcdefgh abcdefghijkl abcdefghijklm </s>\"]}";
     damage(request, dice);
     // A copy of just this size: whatever is read beyond it is found.
     const std::vector<char> bytes(request.begin(), request.end());
     const auto texts = plain_texts({bytes.data(), bytes.size()});
-    TextTokens tokens;
+    TextTokens tokens(choose_kernel(dice.one_in(2) ? "" : "portable"));
     tokens.split({bytes.data(), bytes.size()});
-    for (const TextToken& token : tokens) {
-        if (token.hash != fnv1a(token.text)) throw std::logic_error("a token's hash is wrong");
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        const TextToken token = tokens[i];
+        const TextToken expected = TextToken::of(token.text);
+        if (token.hash != expected.hash) throw std::logic_error("a token's hash is wrong");
+        if (!(token.key == expected.key)) throw std::logic_error("a token's key is wrong");
     }
     if (!texts) return;
     for (const std::string_view text : *texts) {
