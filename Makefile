@@ -66,8 +66,11 @@ lint:
 types:
 	@$(BIN)/mypy --no-error-summary
 
-test-fast:
-	@$(BIN)/python -m tests.run tests/unit tests/stacks
+test-fast:  # side by side: the CDK's synthesis takes most of the time
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-fast-unit test-fast-stacks
+
+test-fast-%:
+	@$(BIN)/python -m tests.run tests/$*
 
 test-slow: setup-tests  ## The tests that take minutes
 	@$(BIN)/python -m tests.run --slow

@@ -31,7 +31,7 @@ class TextClassifier:
         self._model = model
         self._classifier = Classifier(model)
         self.answer = self._classifier.answer
-        """The answer to the usual request, as the engine gives it: no method, which would cost a tenth of a text's."""
+        """The answer to the usual request, the engine's own method: another call would count beside a short text's."""
         self.labels = model.labels
         """With their prefix, most frequent first."""
 

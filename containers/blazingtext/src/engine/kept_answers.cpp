@@ -2,14 +2,10 @@
 
 #include <algorithm>
 
+#include "kernel.h"
 #include "subwords.h"
 
 namespace blazingtext {
-namespace {
-
-constexpr std::size_t kLine = 64;
-
-}  // namespace
 
 KeptAnswers::KeptAnswers(std::size_t most)
     : sets_((std::max<std::size_t>(most, 1) + kWays - 1) / kWays), answers_(sets_.size() * kWays) {}
@@ -34,7 +30,8 @@ std::vector<std::string_view> KeptAnswers::find(const std::vector<std::string_vi
         if (way == kWays) return {};
         sets_[set].last_used[way] = request;
         found.push_back(answers_[set * kWays + way].json);
-        for (std::size_t at = 0; at < found.back().size(); at += kLine) __builtin_prefetch(found.back().data() + at);
+        const std::string_view json = found.back();
+        for (std::size_t at = 0; at < json.size(); at += kRowAlignment) __builtin_prefetch(json.data() + at);
     }
     return found;
 }

@@ -34,7 +34,9 @@ private:
         std::string json;
     };
 
-    std::size_t set_of(std::uint32_t hash) const { return static_cast<std::size_t>(hash * std::uint64_t{sets_.size()} >> 32); }
+    std::size_t set_of(std::uint32_t hash) const {
+        return static_cast<std::size_t>(hash * std::uint64_t{sets_.size()} >> 32);
+    }
     std::size_t way_of(std::size_t set, std::uint32_t hash, std::string_view word) const;
     std::uint32_t now();
 
