@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from contract.paths import Paths
-from kindling.localcloud.sagemaker.channels import Channel
 from kindling.localcloud.sagemaker.logs import OutputReader
 from kindling.localcloud.sagemaker.runner import Container
+from kindling.localcloud.sagemaker.training.channels import Channel
 
 STOP = "stop"
 

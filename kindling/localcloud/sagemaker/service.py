@@ -7,17 +7,17 @@ from typing import Any
 
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker import logs
-from kindling.localcloud.sagemaker.endpoints import Endpoints
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
-from kindling.localcloud.sagemaker.fleet import Hosting
+from kindling.localcloud.sagemaker.hosting.endpoints import Endpoints
+from kindling.localcloud.sagemaker.hosting.fleet import Hosting
+from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.limits import Limits
-from kindling.localcloud.sagemaker.models import Models
 from kindling.localcloud.sagemaker.objects import Objects
 from kindling.localcloud.sagemaker.resources import Operation
 from kindling.localcloud.sagemaker.runner import Runner
 from kindling.localcloud.sagemaker.tags import Tags
-from kindling.localcloud.sagemaker.training_api import TrainingJobs
-from kindling.localcloud.sagemaker.training_run import Surroundings
+from kindling.localcloud.sagemaker.training.api import TrainingJobs
+from kindling.localcloud.sagemaker.training.run import Surroundings
 from kindling.localcloud.sagemaker.validation import checked
 
 # moto answers these with a made-up success: nothing would run.

@@ -9,8 +9,8 @@ from typing import Any
 
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
+from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.listing import answer, page
-from kindling.localcloud.sagemaker.models import Model
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
 from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
 

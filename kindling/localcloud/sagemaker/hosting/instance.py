@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import urllib3
 
-from kindling.localcloud.sagemaker.endpoint_configs import Variant
 from kindling.localcloud.sagemaker.errors import DataError
+from kindling.localcloud.sagemaker.hosting.endpoint_configs import Variant
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.logs import LogStream, OutputReader
 from kindling.localcloud.sagemaker.runner import Container, Runner, Start

@@ -8,12 +8,12 @@ from typing import Any
 import urllib3
 
 from kindling.localcloud.cloud import Cloud
-from kindling.localcloud.sagemaker.endpoint import CREATING, DELETING, FAILED, UPDATING, Endpoint
-from kindling.localcloud.sagemaker.endpoint_configs import EndpointConfigs
 from kindling.localcloud.sagemaker.errors import InvalidInvocationError, InvalidRequestError, ModelFailedError
-from kindling.localcloud.sagemaker.fleet import LOG_GROUP, Fleet, Hosting
+from kindling.localcloud.sagemaker.hosting.endpoint import CREATING, DELETING, FAILED, UPDATING, Endpoint
+from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfigs
+from kindling.localcloud.sagemaker.hosting.fleet import LOG_GROUP, Fleet, Hosting
+from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.listing import answer, page
-from kindling.localcloud.sagemaker.models import Models
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
 from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from moto.logs.models import LogsBackend
 
 from kindling.localcloud.sagemaker import archives
-from kindling.localcloud.sagemaker.endpoint_configs import EndpointConfig, Variant
 from kindling.localcloud.sagemaker.errors import DataError, InvalidInvocationError
-from kindling.localcloud.sagemaker.instance import Instance
+from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfig, Variant
+from kindling.localcloud.sagemaker.hosting.instance import Instance
+from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.logs import LogStream
-from kindling.localcloud.sagemaker.models import Model
 from kindling.localcloud.sagemaker.objects import Objects
 from kindling.localcloud.sagemaker.runner import Runner, Start
 

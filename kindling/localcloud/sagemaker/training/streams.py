@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from contract.recordio import framed
-from kindling.localcloud.sagemaker.channels import Channel, keys_of
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.objects import Address, Objects
+from kindling.localcloud.sagemaker.training.channels import Channel, keys_of
 
 # The bytes of an epoch, from 0 on, in pieces of any size.
 Epochs = Callable[[int], Iterator[bytes]]

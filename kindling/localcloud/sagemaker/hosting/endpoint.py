@@ -8,10 +8,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from kindling.localcloud.sagemaker.endpoint_configs import EndpointConfig
 from kindling.localcloud.sagemaker.errors import DataError
-from kindling.localcloud.sagemaker.fleet import Fleet
-from kindling.localcloud.sagemaker.instance import NotHealthyError
+from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfig
+from kindling.localcloud.sagemaker.hosting.fleet import Fleet
+from kindling.localcloud.sagemaker.hosting.instance import NotHealthyError
 
 CREATING, UPDATING, IN_SERVICE, DELETING, FAILED = "Creating", "Updating", "InService", "Deleting", "Failed"
 _CHANGING = (CREATING, UPDATING, DELETING)

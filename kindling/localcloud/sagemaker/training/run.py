@@ -15,18 +15,15 @@ from pathlib import Path
 from moto.logs.models import LogsBackend
 
 from kindling.localcloud.sagemaker import archives
-from kindling.localcloud.sagemaker.channels import channels_of, download
-from kindling.localcloud.sagemaker.checkpoints import CheckpointFolders, prefix_of
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.hosts import STOP, Ended, Host, RunningHosts
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.logs import LogStream, OutputReader
-from kindling.localcloud.sagemaker.metrics import Metrics
 from kindling.localcloud.sagemaker.objects import Address, Objects
-from kindling.localcloud.sagemaker.pipes import Pipes
 from kindling.localcloud.sagemaker.runner import Runner, Start
-from kindling.localcloud.sagemaker.streams import Stream, stream_of
-from kindling.localcloud.sagemaker.training_job import (
+from kindling.localcloud.sagemaker.training.channels import channels_of, download
+from kindling.localcloud.sagemaker.training.checkpoints import CheckpointFolders, prefix_of
+from kindling.localcloud.sagemaker.training.job import (
     COMPLETED,
     OVERTIME,
     STOPPED,
@@ -35,6 +32,9 @@ from kindling.localcloud.sagemaker.training_job import (
     TrainingJob,
     failed,
 )
+from kindling.localcloud.sagemaker.training.metrics import Metrics
+from kindling.localcloud.sagemaker.training.pipes import Pipes
+from kindling.localcloud.sagemaker.training.streams import Stream, stream_of
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 

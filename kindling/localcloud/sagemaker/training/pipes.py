@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-from kindling.localcloud.sagemaker.streams import Epochs
+from kindling.localcloud.sagemaker.training.streams import Epochs
 
 _BATCH_BYTES = 1 << 16  # what a pipe holds
 

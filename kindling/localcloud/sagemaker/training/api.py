@@ -8,15 +8,15 @@ from typing import Any
 from moto.cloudwatch.models import cloudwatch_backends
 
 from kindling.localcloud.cloud import Cloud
-from kindling.localcloud.sagemaker.channels import channels_of
-from kindling.localcloud.sagemaker.checkpoints import prefix_of
 from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError, ResourceInUseError
 from kindling.localcloud.sagemaker.listing import answer, page
-from kindling.localcloud.sagemaker.metrics import Metrics
 from kindling.localcloud.sagemaker.objects import Address
 from kindling.localcloud.sagemaker.resources import Operation, Resources, require_role
-from kindling.localcloud.sagemaker.training_job import TrainingJob
-from kindling.localcloud.sagemaker.training_run import Surroundings, TrainingRun
+from kindling.localcloud.sagemaker.training.channels import channels_of
+from kindling.localcloud.sagemaker.training.checkpoints import prefix_of
+from kindling.localcloud.sagemaker.training.job import TrainingJob
+from kindling.localcloud.sagemaker.training.metrics import Metrics
+from kindling.localcloud.sagemaker.training.run import Surroundings, TrainingRun
 from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
 
 _CHANNEL: Supported = {
