@@ -10,6 +10,7 @@ from pathlib import Path
 from kindling.localcloud.images import Images
 from kindling.localcloud.journal import Journal
 from kindling.localcloud.processes import Processes
+from kindling.localcloud.store import Store
 
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
@@ -44,6 +45,11 @@ class Cloud:
     def journal(self) -> Journal:
         """Executions and training jobs, on disk."""
         return Journal(self.state / "journal")
+
+    @cached_property
+    def store(self) -> Store:
+        """What outlives the cloud's process."""
+        return Store(self.state / "cloud.db")
 
     @cached_property
     def images(self) -> Images:

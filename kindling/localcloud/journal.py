@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-Kind = Literal["executions", "training-jobs"]
-KINDS: tuple[Kind, ...] = ("executions", "training-jobs")
+Kind = Literal["executions"]
+KINDS: tuple[Kind, ...] = ("executions",)
 
 INTERRUPTED = "Interrupted"
 _UNFINISHED = frozenset({"RUNNING", "InProgress", "Stopping"})

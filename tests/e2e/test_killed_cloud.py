@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import psutil
 import pytest
 
 from kindling.localcloud import lifecycle
+from kindling.localcloud.store import Store
 from tests.e2e.conftest import SMALL, Deployment, deployment_in
 from tests.ports import free_port
 
@@ -68,6 +68,6 @@ def test_a_killed_cloud_leaves_no_process_and_its_run_is_shown_as_interrupted(do
     assert "Interrupted" in shown.stdout
     assert "the embedded cloud ended while Train was running" in shown.stdout
     assert "Interrupted" in kindling(state, "runs").stdout
-    jobs = list((state / "journal" / "training-jobs").glob("*.json"))
-    assert [json.loads(job.read_text())["status"] for job in jobs] == ["Interrupted"]
+    jobs = Store(state / "cloud.db").all("sagemaker/training-job")
+    assert [job["status"] for job in jobs.values()] == ["Failed"]
     assert not list((state / "jobs").glob("*")), "the broken job's folders are left"

@@ -89,12 +89,10 @@ def test_only_unfinished_runs_are_interrupted(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.write("executions", "arn:a/b", {"name": "a", "status": "RUNNING", "state": "Evaluate"})
     journal.write("executions", "arn:c", {"name": "c", "status": "SUCCEEDED", "state": "Notify"})
-    journal.write("training-jobs", "job", {"name": "job", "status": "InProgress"})
-    assert sorted(journal.interrupt_unfinished()) == ["a", "job"]
+    assert journal.interrupt_unfinished() == ["a"]
     interrupted = journal.read("executions", "arn:a/b") or {}
     assert interrupted["status"] == INTERRUPTED
     assert interrupted["cause"] == "the embedded cloud ended while Evaluate was running"
-    assert (journal.read("training-jobs", "job") or {})["cause"] == "the embedded cloud ended while job was running"
     assert (journal.read("executions", "arn:c") or {})["status"] == "SUCCEEDED"
 
 

@@ -7,15 +7,23 @@ from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.runner import ProcessRunner, Runner
 from kindling.localcloud.sagemaker.seam import take_over
 from kindling.localcloud.sagemaker.service import Service
+from kindling.localcloud.sagemaker.surroundings import machine_cores
 
 __all__ = ["Limits", "install"]
 
 
-def install(cloud: Cloud, *, runner: Runner | None = None, limits: Limits | None = None) -> None:
+def install(
+    cloud: Cloud, *, runner: Runner | None = None, limits: Limits | None = None, cores: int | None = None
+) -> None:
     """Answer SageMaker's requests to the moto server of this process, in place of moto's own SageMaker.
 
     Args:
         runner: how containers run; by default as processes of this machine.
         limits: how long it waits; by default as long as the service.
+        cores: cores of this machine that jobs may use at the same time.
     """
-    take_over(Service(cloud, runner or ProcessRunner(cloud.processes, cloud.images), limits or Limits()))
+    service = Service(
+        cloud, runner or ProcessRunner(cloud.processes, cloud.images), limits or Limits(), cores or machine_cores()
+    )
+    take_over(service)
+    service.endpoints.resume()

@@ -1,4 +1,4 @@
-"""The named resources of one kind, and what every kind has in common: ARNs, tags, the role that must exist."""
+"""The named resources of one kind, kept in the cloud's store, and what all kinds have in common: ARNs, tags, roles."""
 
 from __future__ import annotations
 
@@ -16,25 +16,43 @@ from kindling.localcloud.sagemaker.errors import InvalidRequestError
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class Tagged(Protocol):
-    """What has a name, an ARN and tags."""
+class Kept(Protocol):
+    """What has a name, an ARN and tags, and can be written down."""
 
     name: str
     arn: str
     tags: dict[str, str]
 
+    def record(self) -> dict[str, Any]:
+        """All of it as plain JSON and times, from which the same resource can be made after a restart."""
 
-T = TypeVar("T", bound=Tagged)
+
+T = TypeVar("T", bound=Kept)
 
 
 class Resources(Generic[T]):
-    """The resources of one kind, by name. The lock is held over a check and the change that rests on it."""
+    """The resources of one kind, by name. The lock is held over a check and the change that rests on it.
+
+    Every change is in the cloud's store before it is seen.
+
+    Args:
+        kind: as it stands in the ARN.
+        title: as it stands in messages.
+    """
 
     def __init__(self, cloud: Cloud, kind: str, title: str) -> None:
         self.lock = threading.RLock()
+        self._store = cloud.store
+        self._kind = f"sagemaker/{kind}"
         self._title = title
         self._prefix = f"arn:aws:sagemaker:{cloud.region}:{cloud.account_id}:{kind}/"
         self._items: dict[str, T] = {}
+
+    def restore(self, make: Callable[[dict[str, Any]], T]) -> list[T]:
+        """Take up what a former cloud kept, each made of its record; call it once, before any request."""
+        for name, record in self._store.all(self._kind).items():
+            self._items[name] = make(record)
+        return self.all()
 
     def arn(self, name: str) -> str:
         """The ARN that a resource of this name has; the service writes names in lower case there."""
@@ -62,13 +80,25 @@ class Resources(Generic[T]):
             raise InvalidRequestError(f'Cannot create already existing {self._title} "{self.arn(name)}".')
 
     def add(self, item: T) -> None:
-        """Keep a new resource."""
+        """Keep a new resource.
+
+        Raises:
+            StoreError: the state folder takes no more; there is no such resource then.
+        """
         with self.lock:
+            self._store.put(self._kind, item.name, item.record())
             self._items[item.name] = item
+
+    def changed(self, item: T) -> None:
+        """Keep what has become of a resource; one that was removed stays so."""
+        with self.lock:
+            if self._items.get(item.name) is item:
+                self._store.put(self._kind, item.name, item.record())
 
     def remove(self, name: str) -> None:
         """Forget a resource."""
         with self.lock:
+            self._store.remove(self._kind, name)
             self._items.pop(name, None)
 
     def all(self) -> list[T]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker import logs
+from kindling.localcloud.sagemaker.capacity import Capacity
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
+from kindling.localcloud.sagemaker.events import Events
 from kindling.localcloud.sagemaker.hosting.endpoints import Endpoints
-from kindling.localcloud.sagemaker.hosting.fleet import Hosting
 from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.objects import Objects
 from kindling.localcloud.sagemaker.resources import Operation
 from kindling.localcloud.sagemaker.runner import Runner
+from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.tags import Tags
 from kindling.localcloud.sagemaker.training.api import TrainingJobs
-from kindling.localcloud.sagemaker.training.run import Surroundings
 from kindling.localcloud.sagemaker.validation import checked
 
 # moto answers these with a made-up success: nothing would run.
@@ -43,17 +43,20 @@ _TAG_OPERATIONS = frozenset({"AddTags", "ListTags", "DeleteTags"})
 class Service:
     """SageMaker's operations on one cloud."""
 
-    def __init__(self, cloud: Cloud, runner: Runner, limits: Limits) -> None:
-        jobs, endpoints = cloud.state / "jobs", cloud.state / "endpoints"
-        for folder in (jobs, endpoints):
-            shutil.rmtree(folder, ignore_errors=True)  # what a cloud that was killed left
-            folder.mkdir(parents=True)
-        objects, log = Objects(cloud.account_id), logs.backend(cloud.account_id, cloud.region)
+    def __init__(self, cloud: Cloud, runner: Runner, limits: Limits, cores: int) -> None:
         self._region = cloud.region
-        reach = cloud.client_environment
-        self.training_jobs = TrainingJobs(cloud, Surroundings(jobs, runner, objects, log, limits, reach))
-        self.models = Models(cloud, runner, objects)
-        self.endpoints = Endpoints(cloud, self.models, Hosting(endpoints, runner, objects, log, limits, reach))
+        around = Surroundings(
+            cloud=cloud,
+            runner=runner,
+            objects=Objects(cloud.account_id),
+            logs=logs.backend(cloud.account_id, cloud.region),
+            events=Events(cloud),
+            capacity=Capacity(cores),
+            limits=limits,
+        )
+        self.training_jobs = TrainingJobs(around)
+        self.models = Models(around)
+        self.endpoints = Endpoints(around, self.models)
         parts = (self.training_jobs, self.models, self.endpoints.configs, self.endpoints)
         self._tags = Tags([part.resources for part in parts])
         self._operations: dict[str, Operation] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kindling.localcloud.sagemaker.resources import Resources, Tagged, tags_of
+from kindling.localcloud.sagemaker.resources import Kept, Resources, tags_of
 
 
 class Tags:
@@ -16,20 +16,23 @@ class Tags:
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any] | None:
         """The answer of a tag operation, or None when the resource is not one of these."""
-        resource = self._find(request["ResourceArn"])
-        if resource is None:
+        found = self._find(request["ResourceArn"])
+        if found is None:
             return None
+        kind, resource = found
         if operation == "AddTags":
             resource.tags.update(tags_of(request))
+            kind.changed(resource)
         elif operation == "DeleteTags":
             for key in request["TagKeys"]:
                 resource.tags.pop(key, None)
+            kind.changed(resource)
             return {}
         return {"Tags": [{"Key": key, "Value": value} for key, value in resource.tags.items()]}
 
-    def _find(self, arn: str) -> Tagged | None:
+    def _find(self, arn: str) -> tuple[Resources[Any], Kept] | None:
         for kind in self._kinds:
-            found: Tagged | None = kind.with_arn(arn)
+            found: Kept | None = kind.with_arn(arn)
             if found is not None:
-                return found
+                return kind, found
         return None

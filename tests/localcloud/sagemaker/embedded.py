@@ -34,7 +34,8 @@ def start(state: Path) -> tuple[Cloud, Any]:
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
     cloud = Cloud(state=state, port=server.port)
     cloud.images.record(IMAGE, Image(algorithm="small", built_as="small"))
-    install(cloud, runner=ProcessRunner(cloud.processes, cloud.images, lambda name: PROGRAM), limits=LIMITS)
+    runner = ProcessRunner(cloud.processes, cloud.images, lambda name: PROGRAM)
+    install(cloud, runner=runner, limits=LIMITS, cores=64)  # so that a job which waits keeps no other from running
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     return cloud, server
 

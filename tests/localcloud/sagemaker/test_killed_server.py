@@ -1,4 +1,4 @@
-"""What is left when the cloud's process is killed: no process of a job, and a journal that says what ran."""
+"""What is left when the cloud's process ends, killed or not: no process of a job, and jobs that say why they ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import psutil
 
-from kindling.localcloud.journal import Journal
 from tests.localcloud.sagemaker.conftest import Account, until
 from tests.localcloud.sagemaker.embedded import make_role
 
@@ -37,7 +36,7 @@ def embedded(state: Path) -> Iterator[tuple[subprocess.Popen[str], Account]]:
         server.kill()
 
 
-def test_a_killed_server_leaves_no_child_and_its_job_is_shown_interrupted(tmp_path: Path) -> None:
+def test_a_killed_server_leaves_no_child_and_its_job_has_failed_with_the_reason(tmp_path: Path) -> None:
     with embedded(tmp_path) as (server, account):
         name = account.begin(hosts=2, HyperParameters={"wait": "stubbornly"})
         children = until(lambda: len(found := psutil.Process(server.pid).children()) == 2 and found)
@@ -46,23 +45,23 @@ def test_a_killed_server_leaves_no_child_and_its_job_is_shown_interrupted(tmp_pa
         server.wait()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
-    journal = Journal(tmp_path / "journal")
-    assert journal.interrupt_unfinished() == [name]
-    record = journal.read("training-jobs", name)
-    assert record is not None
-    assert record["status"] == "Interrupted"
-    assert record["cause"] == f"the embedded cloud ended while {name} was running"
-
     left = tmp_path / "jobs" / name
     assert left.exists()
-    with embedded(tmp_path):
+    with embedded(tmp_path) as (_, account):
         assert not left.exists()
+        job = account.job(name)
+        assert job["TrainingJobStatus"] == "Failed"
+        assert job["FailureReason"] == (
+            "InternalServerError: the embedded cloud ended while the job was in Training; create it again."
+        )
+        assert job["SecondaryStatusTransitions"][-1]["Status"] == "Failed"
 
 
-def test_a_job_that_ends_because_the_cloud_does_is_not_called_failed(tmp_path: Path) -> None:
+def test_a_job_that_ends_because_the_cloud_does_says_so(tmp_path: Path) -> None:
     with embedded(tmp_path) as (server, account):
         name = account.begin(HyperParameters={"wait": "politely"})
         account.job(name, "Training")
         server.terminate()
         server.wait()
-    assert Journal(tmp_path / "journal").interrupt_unfinished() == [name]
+    with embedded(tmp_path) as (_, account):
+        assert "the embedded cloud ended" in account.job(name)["FailureReason"]

@@ -268,14 +268,14 @@ def test_a_missing_output_bucket_fails_the_job_in_a_sentence(account: Account) -
     assert "no-such-bucket" in job["FailureReason"]
 
 
-def test_every_change_of_a_job_is_in_the_journal(account: Account) -> None:
+def test_every_change_of_a_job_is_in_the_store(account: Account) -> None:
+    def kept() -> tuple[str, str]:
+        record = account.cloud.store.all("sagemaker/training-job")[name]
+        return record["status"], record["secondary_status"]
+
     name = account.begin(HyperParameters={"wait": "politely"})
     account.job(name, "Training")
-    record = account.cloud.journal.read("training-jobs", name)
-    assert record is not None
-    assert (record["status"], record["secondary_status"]) == ("InProgress", "Training")
+    assert kept() == ("InProgress", "Training")
     account.sagemaker.stop_training_job(TrainingJobName=name)
     account.job(name)
-    record = account.cloud.journal.read("training-jobs", name)
-    assert record is not None
-    assert record["status"] == "Stopped"
+    assert kept() == ("Stopped", "Stopped")

@@ -52,15 +52,15 @@ class EndpointConfig:
 
     status = ""
 
-    def __init__(self, request: dict[str, Any], arn: str) -> None:
+    def __init__(self, request: dict[str, Any], arn: str, created: datetime | None = None) -> None:
         self.request = request
         self.arn = arn
         self.name: str = request["EndpointConfigName"]
         self.tags = tags_of(request)
-        self.creation_time = self.last_modified_time = datetime.now(UTC)
+        self.creation_time = self.last_modified_time = created or datetime.now(UTC)
 
-    def variants(self, models: Resources[Model]) -> list[Variant]:
-        """The variants with their models.
+    def variants(self, model: Callable[[str], Model]) -> list[Variant]:
+        """The variants with their models, which `model` finds by name.
 
         Raises:
             InvalidRequestError: a model does not exist (any more).
@@ -68,13 +68,23 @@ class EndpointConfig:
         return [
             Variant(
                 name=variant["VariantName"],
-                model=models.get(variant["ModelName"]),
+                model=model(variant["ModelName"]),
                 instances=variant["InitialInstanceCount"],
                 weight=variant.get("InitialVariantWeight", 1.0),
                 startup_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds"),
             )
             for variant in self.request["ProductionVariants"]
         ]
+
+    @classmethod
+    def restored(cls, record: Mapping[str, Any]) -> EndpointConfig:
+        """What `record` described."""
+        return cls(record["request"], record["arn"], record["created"])
+
+    def record(self) -> dict[str, Any]:
+        """What the store keeps."""
+        tags = [{"Key": key, "Value": value} for key, value in self.tags.items()]
+        return {"request": {**self.request, "Tags": tags}, "arn": self.arn, "created": self.creation_time}
 
     def describe(self) -> dict[str, Any]:
         """What DescribeEndpointConfig answers."""
@@ -93,6 +103,7 @@ class EndpointConfigs:
 
     def __init__(self, cloud: Cloud, models: Resources[Model], user_of: Callable[[str], str | None]) -> None:
         self.resources: Resources[EndpointConfig] = Resources(cloud, "endpoint-config", "endpoint configuration")
+        self.resources.restore(EndpointConfig.restored)
         self._models = models
         self._user_of = user_of
 
@@ -119,7 +130,7 @@ class EndpointConfigs:
         if len(set(names)) < len(names):
             raise InvalidRequestError("the names of production variants must differ.")
         config = EndpointConfig(request, self.resources.arn(request["EndpointConfigName"]))
-        config.variants(self._models)
+        config.variants(self._models.get)
         with self.resources.lock:
             self.resources.refuse_duplicate(config.name)
             self.resources.add(config)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import urllib3
 
-from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.errors import InvalidInvocationError, InvalidRequestError, ModelFailedError
 from kindling.localcloud.sagemaker.hosting.endpoint import CREATING, DELETING, FAILED, UPDATING, Endpoint
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfigs
-from kindling.localcloud.sagemaker.hosting.fleet import LOG_GROUP, Fleet, Hosting
+from kindling.localcloud.sagemaker.hosting.fleet import LOG_GROUP, Fleet
 from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
+from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
+from kindling.localcloud.store import StoreError
+
+_logger = logging.getLogger(__name__)
 
 # A deployment always goes over in one step, so the shape of a DeploymentConfig is checked and shown, and no more.
 _CREATE: Supported = {"EndpointName": None, "EndpointConfigName": None, "DeploymentConfig": None, "Tags": None}
@@ -30,11 +34,21 @@ _UPDATE: Supported = {
 class Endpoints:
     """The endpoints of one cloud, and with them their configurations."""
 
-    def __init__(self, cloud: Cloud, models: Models, around: Hosting) -> None:
-        self.resources: Resources[Endpoint] = Resources(cloud, "endpoint", "endpoint")
-        self.configs = EndpointConfigs(cloud, models.resources, self._user_of)
+    def __init__(self, around: Surroundings, models: Models) -> None:
+        around.clear("endpoints")
+        self.resources: Resources[Endpoint] = Resources(around.cloud, "endpoint", "endpoint")
+        self.configs = EndpointConfigs(around.cloud, models.resources, self._user_of)
         self._models = models.resources
         self._around = around
+        self.resources.restore(self._restored)
+
+    def resume(self) -> None:
+        """Start the containers of what a former cloud served; to be called once this cloud answers."""
+        for endpoint in self.resources.all():
+            if endpoint.status == DELETING:
+                self.resources.remove(endpoint.name)
+            else:
+                endpoint.resume()
 
     def operations(self) -> Mapping[str, Operation]:
         """The operations by name."""
@@ -51,10 +65,10 @@ class Endpoints:
         refuse_unsupported(request, _CREATE)
         name = request["EndpointName"]
         config = self.configs.resources.get(request["EndpointConfigName"])
-        fleet = Fleet(name, config, config.variants(self._models), self._around)
+        fleet = Fleet(name, config, config.variants(self._models.get), self._around)
         with self.resources.lock:
             self.resources.refuse_duplicate(name)
-            endpoint = Endpoint(name, self.resources.arn(name), tags_of(request), config)
+            endpoint = Endpoint(name, self.resources.arn(name), tags_of(request), fleet, self._changed)
             endpoint.deployment_config = request.get("DeploymentConfig")
             self.resources.add(endpoint)
         endpoint.deploy(fleet)
@@ -65,10 +79,10 @@ class Endpoints:
         refuse_unsupported(request, _UPDATE)
         endpoint = self.resources.get(request["EndpointName"])
         config = self.configs.resources.get(request["EndpointConfigName"])
-        fleet = Fleet(endpoint.name, config, config.variants(self._models), self._around)
+        fleet = Fleet(endpoint.name, config, config.variants(self._models.get), self._around)
         if endpoint.status == FAILED:
             raise InvalidRequestError(f'Cannot update endpoint "{endpoint.arn}" in status Failed; delete it.')
-        if not endpoint.begin(UPDATING, config):
+        if not endpoint.begin(UPDATING, fleet):
             raise InvalidRequestError(f'Cannot update in-progress endpoint "{endpoint.arn}".')
         if not request.get("RetainDeploymentConfig"):
             endpoint.deployment_config = request.get("DeploymentConfig")
@@ -116,6 +130,18 @@ class Endpoints:
         if answer.status >= 400:
             raise self._failure(fleet, name, variant, answer.status, answer.data.decode("utf-8", errors="replace"))
         return instance.variant.name, answer
+
+    def _restored(self, record: dict[str, Any]) -> Endpoint:
+        def fleet(kept: dict[str, Any] | None) -> Fleet | None:
+            return Fleet.restored(record["name"], kept, self._around) if kept else None
+
+        return Endpoint.restored(record, fleet(record["served"]), fleet(record["target"]), self._changed)
+
+    def _changed(self, endpoint: Endpoint) -> None:
+        try:
+            self.resources.changed(endpoint)
+        except StoreError:  # it serves on; were the cloud to end now, it would be found as it was before
+            _logger.exception("endpoint %s", endpoint.name)
 
     @property
     def _account(self) -> str:

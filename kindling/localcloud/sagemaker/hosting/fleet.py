@@ -9,47 +9,45 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-
-from moto.logs.models import LogsBackend
+from typing import Any
 
 from kindling.localcloud.sagemaker import archives
 from kindling.localcloud.sagemaker.errors import DataError, InvalidInvocationError
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfig, Variant
 from kindling.localcloud.sagemaker.hosting.instance import Instance
 from kindling.localcloud.sagemaker.hosting.models import Model
-from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.logs import LogStream
-from kindling.localcloud.sagemaker.objects import Objects
-from kindling.localcloud.sagemaker.runner import Runner, Start
+from kindling.localcloud.sagemaker.runner import Start
+from kindling.localcloud.sagemaker.surroundings import Surroundings
 
 LOG_GROUP = "/aws/sagemaker/Endpoints"
-
-
-@dataclass(frozen=True)
-class Hosting:
-    """What hosting needs of the cloud."""
-
-    folder: Path
-    runner: Runner
-    objects: Objects
-    logs: LogsBackend
-    limits: Limits
-    client_environment: Mapping[str, str]
 
 
 class Fleet:
     """The instances of one deployment of an endpoint."""
 
-    def __init__(self, endpoint: str, config: EndpointConfig, variants: Sequence[Variant], around: Hosting) -> None:
+    def __init__(
+        self, endpoint: str, config: EndpointConfig, variants: Sequence[Variant], around: Surroundings
+    ) -> None:
         self.config = config
         self.variants = variants
         self._endpoint = endpoint
         self._around = around
-        self._folder = around.folder / endpoint / uuid.uuid4().hex[:8]
+        self._folder = around.folder("endpoints") / endpoint / uuid.uuid4().hex[:8]
         self._instances: dict[str, list[Instance]] = {}
         self._turns = {variant.name: itertools.count() for variant in variants}
+
+    @classmethod
+    def restored(cls, endpoint: str, record: Mapping[str, Any], around: Surroundings) -> Fleet:
+        """The fleet that `record` described, not yet started."""
+        models = {kept["request"]["ModelName"]: Model.restored(kept) for kept in record["models"]}
+        config = EndpointConfig.restored(record["config"])
+        return cls(endpoint, config, config.variants(models.__getitem__), around)
+
+    def record(self) -> dict[str, Any]:
+        """What it serves; the configuration and the models may be deleted while it does."""
+        return {"config": self.config.record(), "models": [variant.model.record() for variant in self.variants]}
 
     def start(self) -> None:
         """Bring the models, start every instance and wait until all of them are healthy.

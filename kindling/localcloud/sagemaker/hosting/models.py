@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError
 from kindling.localcloud.sagemaker.listing import answer, page
-from kindling.localcloud.sagemaker.objects import Address, Objects
+from kindling.localcloud.sagemaker.objects import Address
 from kindling.localcloud.sagemaker.resources import Operation, Resources, require_role, tags_of
-from kindling.localcloud.sagemaker.runner import Runner
+from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
 
 _CONTAINER: Supported = {
@@ -39,12 +38,12 @@ class Model:
 
     status = ""
 
-    def __init__(self, request: dict[str, Any], arn: str) -> None:
+    def __init__(self, request: dict[str, Any], arn: str, created: datetime | None = None) -> None:
         self.request = request
         self.arn = arn
         self.name: str = request["ModelName"]
         self.tags = tags_of(request)
-        self.creation_time = self.last_modified_time = datetime.now(UTC)
+        self.creation_time = self.last_modified_time = created or datetime.now(UTC)
         self.container: dict[str, Any] = container_of(request)
         self.image: str = self.container["Image"]
         self.environment: dict[str, str] = self.container.get("Environment", {})
@@ -57,6 +56,16 @@ class Model:
         source = self.container.get("ModelDataSource", {}).get("S3DataSource")
         url = url or (source and source["S3Uri"])
         return Address.parse(url) if url else None
+
+    @classmethod
+    def restored(cls, record: Mapping[str, Any]) -> Model:
+        """What `record` described."""
+        return cls(record["request"], record["arn"], record["created"])
+
+    def record(self) -> dict[str, Any]:
+        """What the store keeps."""
+        tags = [{"Key": key, "Value": value} for key, value in self.tags.items()]
+        return {"request": {**self.request, "Tags": tags}, "arn": self.arn, "created": self.creation_time}
 
     def describe(self) -> dict[str, Any]:
         """What DescribeModel answers."""
@@ -72,9 +81,10 @@ class Model:
 class Models:
     """The models of one cloud."""
 
-    def __init__(self, cloud: Cloud, runner: Runner, objects: Objects) -> None:
-        self.resources: Resources[Model] = Resources(cloud, "model", "model")
-        self._cloud, self._runner, self._objects = cloud, runner, objects
+    def __init__(self, around: Surroundings) -> None:
+        self.resources: Resources[Model] = Resources(around.cloud, "model", "model")
+        self.resources.restore(Model.restored)
+        self._around = around
 
     def operations(self) -> Mapping[str, Operation]:
         """The operations by name."""
@@ -96,10 +106,10 @@ class Models:
             require("ModelDataSource.S3DataSource.S3DataType", source["S3DataType"], "S3Object")
             require("ModelDataSource.S3DataSource.CompressionType", source["CompressionType"], "Gzip")
         if role := request.get("ExecutionRoleArn"):
-            require_role(self._cloud, role)
+            require_role(self._around.cloud, role)
         else:
             raise InvalidRequestError("ExecutionRoleArn is required.")
-        self._runner.check(container["Image"])
+        self._around.runner.check(container["Image"])
         model = Model(request, self.resources.arn(request["ModelName"]))
         self._check_data(model)
         with self.resources.lock:
@@ -125,7 +135,7 @@ class Models:
             address = model.data
         except DataError as error:
             raise InvalidRequestError(f"PrimaryContainer.ModelDataUrl: {error}") from None
-        if address is not None and not self._objects.exists(address):
+        if address is not None and not self._around.objects.exists(address):
             raise InvalidRequestError(f"Could not find model data at {address}.")
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
 
-from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError, ResourceInUseError
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.objects import Address
 from kindling.localcloud.sagemaker.resources import Operation, Resources, require_role
+from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.training.channels import channels_of
 from kindling.localcloud.sagemaker.training.checkpoints import prefix_of
-from kindling.localcloud.sagemaker.training.job import TrainingJob
+from kindling.localcloud.sagemaker.training.job import FINAL, TrainingJob, interrupted
 from kindling.localcloud.sagemaker.training.metrics import Metrics
-from kindling.localcloud.sagemaker.training.run import Surroundings, TrainingRun
+from kindling.localcloud.sagemaker.training.run import TrainingRun
 from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+from kindling.localcloud.store import StoreError
+
+_logger = logging.getLogger(__name__)
 
 _CHANNEL: Supported = {
     "ChannelName": None,
@@ -65,11 +69,15 @@ _DEFAULT_MAX_RUNTIME_S = 24 * 3600
 class TrainingJobs:
     """The training jobs of one cloud."""
 
-    def __init__(self, cloud: Cloud, around: Surroundings) -> None:
-        self.resources: Resources[TrainingJob] = Resources(cloud, "training-job", "training job")
-        self._cloud = cloud
+    def __init__(self, around: Surroundings) -> None:
+        around.clear("jobs")
+        self._cloud = around.cloud
+        self.resources: Resources[TrainingJob] = Resources(self._cloud, "training-job", "training job")
         self._around = around
         self._runs: dict[str, TrainingRun] = {}
+        for job in self.resources.restore(lambda record: TrainingJob.restored(record, self._changed)):
+            if job.status not in FINAL:
+                job.finish(interrupted(job.secondary_status))
 
     def operations(self) -> Mapping[str, Operation]:
         """The operations by name."""
@@ -93,7 +101,7 @@ class TrainingJobs:
         )
         with self.resources.lock:
             self._refuse_duplicate(name)
-            job = TrainingJob(request, self.resources.arn(name), self._cloud.journal)
+            job = TrainingJob(request, self.resources.arn(name), self._changed)
             run = self._runs[name] = TrainingRun(job, metrics, self._around)
             self.resources.add(job)
         run.start()
@@ -116,6 +124,13 @@ class TrainingJobs:
             raise InvalidRequestError(f"The request was rejected because the training job is in status {job.status}.")
         self._runs[job.name].stop()
         return {}
+
+    def _changed(self, job: TrainingJob) -> None:
+        try:
+            self.resources.changed(job)
+        except StoreError:  # the job goes on; were the cloud to end now, it would be found unfinished
+            _logger.exception("training job %s", job.name)
+        self._around.events.announce("Training Job", job.arn, job.describe())
 
     def _get(self, request: dict[str, Any]) -> TrainingJob:
         job = self.resources.find(request["TrainingJobName"])

@@ -1,14 +1,12 @@
-"""A training job as DescribeTrainingJob shows it, and as the journal keeps it."""
+"""A training job as DescribeTrainingJob shows it, and as the store keeps it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-from kindling.localcloud.journal import Journal
 
 IN_PROGRESS, STOPPING = "InProgress", "Stopping"
 FINAL = ("Completed", "Failed", "Stopped")
@@ -40,6 +38,19 @@ _REPEATED = (
     "ProfilerConfig",
     "Environment",
 )
+# What the store keeps of a job beside the request, the ARN and the transitions.
+_KEPT = (
+    "tags",
+    "status",
+    "secondary_status",
+    "failure_reason",
+    "creation_time",
+    "last_modified_time",
+    "training_start_time",
+    "training_end_time",
+    "artifacts",
+    "metrics",
+)
 
 
 @dataclass(frozen=True)
@@ -61,10 +72,19 @@ def failed(reason: str) -> Outcome:
     return Outcome("Failed", "Failed", reason)
 
 
-class TrainingJob:
-    """One training job: what was asked for, and how far it is. Every change is also written to the journal."""
+def interrupted(doing: str) -> Outcome:
+    """The outcome of a job whose hosts ended with the cloud."""
+    return failed(f"InternalServerError: the embedded cloud ended while the job was in {doing}; create it again.")
 
-    def __init__(self, request: Mapping[str, Any], arn: str, journal: Journal) -> None:
+
+class TrainingJob:
+    """One training job: what was asked for, and how far it is.
+
+    Args:
+        changed: called after every change, to keep it and to tell others.
+    """
+
+    def __init__(self, request: Mapping[str, Any], arn: str, changed: Callable[[TrainingJob], None]) -> None:
         self.request = request
         self.arn = arn
         self.name: str = request["TrainingJobName"]
@@ -78,9 +98,25 @@ class TrainingJob:
         self.artifacts: str | None = None
         self.metrics: list[dict[str, Any]] = []
         self._transitions: list[dict[str, Any]] = []
-        self._journal = journal
+        self._changed = changed
         self._lock = threading.RLock()
         self.enter("Starting")
+
+    @classmethod
+    def restored(cls, record: Mapping[str, Any], changed: Callable[[TrainingJob], None]) -> TrainingJob:
+        """The job of a record; one that had not ended has failed, for its hosts ended with the former cloud."""
+        job = cls(record["request"], record["arn"], lambda _job: None)
+        for name in _KEPT:
+            setattr(job, name, record[name])
+        job._transitions = record["transitions"]
+        job._changed = changed
+        return job
+
+    def record(self) -> dict[str, Any]:
+        """What the store keeps."""
+        with self._lock:
+            kept = {name: getattr(self, name) for name in _KEPT}
+            return {**kept, "request": self.request, "arn": self.arn, "transitions": self._transitions}
 
     def enter(self, secondary_status: str) -> None:
         """Go on to a secondary status; the job's status stays what it is."""
@@ -99,7 +135,8 @@ class TrainingJob:
             self.secondary_status = secondary_status
             if secondary_status == "Downloading":
                 self.training_start_time = now
-            self._changed(now)
+            self.last_modified_time = now
+            self._changed(self)
 
     def stop(self) -> bool:
         """Mark the job as Stopping; False when it has ended already."""
@@ -165,17 +202,3 @@ class TrainingJob:
                 "SecondaryStatus": self.secondary_status,
             }
             return {name: value for name, value in summary.items() if value is not None}
-
-    def _changed(self, now: datetime) -> None:
-        self.last_modified_time = now
-        record = {
-            "name": self.name,
-            "status": self.status,
-            "secondary_status": self.secondary_status,
-            "image": self.request["AlgorithmSpecification"]["TrainingImage"],
-            "started": self.creation_time.isoformat(),
-            "stopped": self.training_end_time.isoformat() if self.training_end_time else None,
-            "cause": self.failure_reason,
-            "model": self.artifacts,
-        }
-        self._journal.write("training-jobs", self.name, record)

@@ -8,19 +8,16 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-
-from moto.logs.models import LogsBackend
 
 from kindling.localcloud.sagemaker import archives
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.hosts import STOP, Ended, Host, RunningHosts
-from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.logs import LogStream, OutputReader
-from kindling.localcloud.sagemaker.objects import Address, Objects
-from kindling.localcloud.sagemaker.runner import Runner, Start
+from kindling.localcloud.sagemaker.objects import Address
+from kindling.localcloud.sagemaker.runner import Start
+from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.training.channels import channels_of, download
 from kindling.localcloud.sagemaker.training.checkpoints import CheckpointFolders, prefix_of
 from kindling.localcloud.sagemaker.training.job import (
@@ -41,18 +38,6 @@ LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What a run needs of the cloud."""
-
-    folder: Path
-    runner: Runner
-    objects: Objects
-    logs: LogsBackend
-    limits: Limits
-    client_environment: Mapping[str, str]
-
-
 class _StoppedError(Exception):
     """A stop was asked for before the containers were started."""
 
@@ -69,7 +54,7 @@ class TrainingRun:
         self._metrics = metrics
         self._around = around
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._folder = around.folder / job.name
+        self._folder = around.folder("jobs") / job.name
         count = job.request["ResourceConfig"]["InstanceCount"]
         self._hosts = [Host(f"algo-{rank}", self._folder / f"algo-{rank}") for rank in range(1, count + 1)]
         self._checkpoints: CheckpointFolders | None = None
