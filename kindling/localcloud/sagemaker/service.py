@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from kindling.localcloud.cloud import Cloud
@@ -48,7 +49,9 @@ class Service:
         around = Surroundings(
             cloud=cloud,
             runner=runner,
-            objects=Objects(cloud.account_id),
+            objects=Objects(
+                cloud.account_id, cloud.persistence.bodies, partial(cloud.persistence.commit, snapshot=False)
+            ),
             logs=logs.backend(cloud.account_id, cloud.region),
             events=Events(cloud),
             capacity=Capacity(cores),
