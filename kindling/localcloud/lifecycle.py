@@ -226,7 +226,8 @@ def _is_healthy(running: CloudInfo) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{running.endpoint_url}{HEALTH_PATH}", timeout=5) as answer:
-            return bool(json.load(answer)["pid"] == running.pid)
+            found = json.load(answer)
+            return bool(found["pid"] == running.pid and found["seams"])
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
 

@@ -15,6 +15,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
+from kindling.errors import UserError
 from kindling.localcloud import bodies, snapshots
 from kindling.localcloud.bodies import BodyFiles
 from kindling.localcloud.cloud import Cloud
@@ -31,7 +32,7 @@ _LATE = frozenset({"stepfunctions"})
 _logger = logging.getLogger(__name__)
 
 
-class StateFromElsewhereError(RuntimeError):
+class StateFromElsewhereError(UserError):
     """The state folder was written by another version. The message is one sentence."""
 
 
@@ -191,7 +192,11 @@ class Persistence:
             else:
                 self._store.put_blob(kind, row, snapshots.dumps(value))
         parts = list(upload.parts.values()) if upload else []
-        return {key._value_buffer.path.name for key in [*(versions or []), *parts] if hasattr(key, "_value_buffer")}
+        named = {key._value_buffer.path.name for key in [*(versions or []), *parts] if hasattr(key, "_value_buffer")}
+        self._store.remove("bodies", row)
+        if named:
+            self._store.put("bodies", row, {"names": sorted(named)})
+        return named
 
     def _remove_bodies(self, named: dict[tuple[str, str], set[str]]) -> None:
         gone: set[str] = set()
@@ -237,12 +242,11 @@ class Persistence:
                 value = snapshots.loads(data)
                 if kind == "object":
                     dict.__setitem__(bucket.keys, name, value)
-                    keys = value
                 else:
                     bucket.multiparts[name] = value
-                    keys = value.parts.values()
-                named = {key._value_buffer.path.name for key in keys if hasattr(key, "_value_buffer")}
-                self._named[bucket_name, name] = named
+        for row, record in self._store.all("bodies").items():
+            bucket_name, _, name = row.partition("/")
+            self._named[bucket_name, name] = set(record["names"])
         self.bodies.sweep(set().union(*self._named.values()) if self._named else set())
 
     def _restore_lists(self) -> None:
@@ -301,6 +305,7 @@ def install(cloud: Cloud, prepare: Callable[[str], None] = lambda _service: None
     """
     bodies.install(cloud.persistence.bodies)
     _notice_changed_keys(cloud.persistence)
+    _follow_what_grows(cloud.persistence)
     cloud.persistence.restore(prepare)
 
 
@@ -320,6 +325,23 @@ def _notice_changed_keys(persistence: Persistence) -> None:
 
     put = replace(S3Backend, "put_object", put_object)
     delete = replace(S3Backend, "delete_object", delete_object)
+
+
+def _follow_what_grows(persistence: Persistence) -> None:
+    """Keep soon what is logged and measured beside requests: by jobs, endpoints and functions."""
+    from moto.cloudwatch.models import CloudWatchBackend
+    from moto.logs.models import LogsBackend
+
+    def following(work: Callable[..., Any]) -> Callable[..., Any]:
+        def followed(*given: Any, **named: Any) -> Any:
+            answer = work(*given, **named)
+            persistence.soon()
+            return answer
+
+        return followed
+
+    replace(LogsBackend, "put_log_events", following(LogsBackend.put_log_events))
+    replace(CloudWatchBackend, "put_metric_data", following(CloudWatchBackend.put_metric_data))
 
 
 def _backends(service: str, account: str) -> list[tuple[str, Any]]:

@@ -24,12 +24,14 @@ from typing import Any
 import psutil
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from kindling.errors import UserError
 from kindling.localcloud.atomic_files import write_atomically
 from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, VERSION, Cloud
 from kindling.localcloud.requests import Request
 
 # Each is a module with install(cloud). These are applied at the start, in this order ...
 SEAMS = (
+    "kindling.localcloud.footprint",
     "kindling.localcloud.identity",
     "kindling.localcloud.buckets",
     "kindling.localcloud.persistence",
@@ -142,8 +144,11 @@ def _announce(cloud: Cloud) -> None:
 def _open_or_exit(application: Application) -> None:
     try:
         application.open()
-    except Exception:  # noqa: BLE001  a cloud without its seams must not answer
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001  a cloud without its seams must not answer
+        if isinstance(error, UserError):
+            print(error, file=sys.stderr)
+        else:
+            traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
 
