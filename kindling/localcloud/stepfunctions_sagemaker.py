@@ -42,6 +42,9 @@ class _Job:
 
 _JOBS = {
     "create_training_job": _Job("describe_training_job", "stop_training_job", "TrainingJobName", "TrainingJobStatus"),
+    "create_processing_job": _Job(
+        "describe_processing_job", "stop_processing_job", "ProcessingJobName", "ProcessingJobStatus"
+    ),
 }
 _OPERATIONS = {
     "createTrainingJob",

@@ -1,6 +1,6 @@
 """A real program that follows the container contract, small enough to see through: what the tests' images run.
 
-`python sagemaker_program.py train|serve`. Training does what its hyperparameters say; serving echoes.
+`python sagemaker_program.py train|serve|process`. Training does what its hyperparameters say; serving echoes.
 """
 
 from __future__ import annotations
@@ -91,6 +91,12 @@ def wait(how: str) -> None:
     (BASE / "model" / "saved-on-sigterm").write_text("yes")
 
 
+def process() -> int:
+    """Leave the arguments in the output."""
+    (BASE / "processing" / "output" / "arguments.json").write_text(json.dumps(sys.argv[2:]))
+    return 0
+
+
 class Server(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -134,4 +140,4 @@ def serve() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"train": train, "serve": serve}[sys.argv[1]]())
+    sys.exit({"train": train, "serve": serve, "process": process}[sys.argv[1]]())
