@@ -45,6 +45,9 @@ _JOBS = {
     "create_processing_job": _Job(
         "describe_processing_job", "stop_processing_job", "ProcessingJobName", "ProcessingJobStatus"
     ),
+    "create_transform_job": _Job(
+        "describe_transform_job", "stop_transform_job", "TransformJobName", "TransformJobStatus"
+    ),
 }
 _OPERATIONS = {
     "createTrainingJob",

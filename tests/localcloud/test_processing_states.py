@@ -8,22 +8,16 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.localcloud.sagemaker import processing_jobs
+from tests.localcloud.sagemaker import processing_jobs, transform_jobs
 from tests.localcloud.sagemaker.conftest import Account, until
 from tests.localcloud.sagemaker.embedded import make_role
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class _Elsewhere:
-    """The part of a cloud that a client needs, when the cloud is another process."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +27,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
-        account = Account(_Elsewhere(port), make_role(port))  # type: ignore[arg-type]
+        account = Account(SimpleNamespace(port=port), make_role(port))  # type: ignore[arg-type]
         account.s3.create_bucket(Bucket=account.bucket)
         yield account
         process.terminate()
@@ -83,4 +77,29 @@ def test_stopping_an_execution_stops_its_processing_job(account: Account) -> Non
     account.client("stepfunctions").stop_execution(executionArn=arn)
     stopped = processing_jobs.job(account, asked["ProcessingJobName"])
     assert stopped["ProcessingJobStatus"] == "Stopped"
+    assert ended(account, arn)["status"] == "ABORTED"
+
+
+def test_a_state_waits_for_its_transform_job_and_gives_the_description(account: Account) -> None:
+    asked = transform_jobs.request(account, account.model({"TRANSFORM": "upper"}), {"a": b"text"})
+    execution = ended(account, start(account, "createTransformJob", asked))
+    assert execution["status"] == "SUCCEEDED", execution
+    described = json.loads(execution["output"])
+    assert described["TransformJobStatus"] == "Completed"
+    assert transform_jobs.output(account, described) == {"a.out": b"TEXT"}
+
+
+def test_a_failed_transform_job_fails_its_state_with_the_reason(account: Account) -> None:
+    asked = transform_jobs.request(account, account.model(), {"a": b"fail 400 "})
+    execution = ended(account, start(account, "createTransformJob", asked))
+    assert (execution["status"], execution["error"]) == ("FAILED", "States.TaskFailed")
+    assert "/in/a: Bad HTTP status" in json.loads(execution["cause"])["FailureReason"]
+
+
+def test_stopping_an_execution_stops_its_transform_job(account: Account) -> None:
+    asked = transform_jobs.request(account, account.model({"TRANSFORM": "upper"}), {"1": b"done", "2": b"sleep"})
+    arn = start(account, "createTransformJob", asked)
+    until(lambda: transform_jobs.output(account, asked))
+    account.client("stepfunctions").stop_execution(executionArn=arn)
+    assert transform_jobs.job(account, asked["TransformJobName"])["TransformJobStatus"] == "Stopped"
     assert ended(account, arn)["status"] == "ABORTED"

@@ -171,8 +171,8 @@ class JobRun(ABC, Generic[J]):
         self.events.put(STOP)
 
     def go_on(self) -> None:
-        """Raise StoppedError once a stop was asked for."""
-        if self.job.status == STOPPING:
+        """Raise StoppedError once a stop was asked for, or the cloud ends."""
+        if self.job.status == STOPPING or self.around.runner.ending:
             raise StoppedError
 
     def _run(self) -> None:
