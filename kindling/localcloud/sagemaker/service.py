@@ -14,11 +14,13 @@ from kindling.localcloud.sagemaker.hosting.endpoints import Endpoints
 from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.objects import Objects
+from kindling.localcloud.sagemaker.processing.api import ProcessingJobs
 from kindling.localcloud.sagemaker.resources import Operation
 from kindling.localcloud.sagemaker.runner import Runner
 from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.tags import Tags
 from kindling.localcloud.sagemaker.training.api import TrainingJobs
+from kindling.localcloud.sagemaker.transform.api import TransformJobs
 from kindling.localcloud.sagemaker.validation import checked
 
 # moto answers these with a made-up success: nothing would run.
@@ -31,8 +33,6 @@ _PRETENDED = frozenset(
         "CreateDomain",
         "CreateHyperParameterTuningJob",
         "CreateNotebookInstance",
-        "CreateProcessingJob",
-        "CreateTransformJob",
         "StartNotebookInstance",
         "StartPipelineExecution",
         "UpdateEndpointWeightsAndCapacities",
@@ -58,9 +58,18 @@ class Service:
             limits=limits,
         )
         self.training_jobs = TrainingJobs(around)
+        self.processing_jobs = ProcessingJobs(around)
         self.models = Models(around)
+        self.transform_jobs = TransformJobs(around, self.models.resources)
         self.endpoints = Endpoints(around, self.models)
-        parts = (self.training_jobs, self.models, self.endpoints.configs, self.endpoints)
+        parts = (
+            self.training_jobs,
+            self.processing_jobs,
+            self.transform_jobs,
+            self.models,
+            self.endpoints.configs,
+            self.endpoints,
+        )
         self._tags = Tags([part.resources for part in parts])
         self._operations: dict[str, Operation] = {
             name: operation for part in parts for name, operation in part.operations().items()
