@@ -42,6 +42,12 @@ class _Job:
 
 _JOBS = {
     "create_training_job": _Job("describe_training_job", "stop_training_job", "TrainingJobName", "TrainingJobStatus"),
+    "create_hyper_parameter_tuning_job": _Job(
+        "describe_hyper_parameter_tuning_job",
+        "stop_hyper_parameter_tuning_job",
+        "HyperParameterTuningJobName",
+        "HyperParameterTuningJobStatus",
+    ),
 }
 _OPERATIONS = {
     "createTrainingJob",

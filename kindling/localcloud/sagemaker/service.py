@@ -18,6 +18,7 @@ from kindling.localcloud.sagemaker.runner import Runner
 from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.tags import Tags
 from kindling.localcloud.sagemaker.training.api import TrainingJobs
+from kindling.localcloud.sagemaker.tuning.api import TuningJobs
 from kindling.localcloud.sagemaker.validation import checked
 
 # moto answers these with a made-up success: nothing would run.
@@ -28,7 +29,6 @@ _PRETENDED = frozenset(
         "CreateCluster",
         "CreateCompilationJob",
         "CreateDomain",
-        "CreateHyperParameterTuningJob",
         "CreateNotebookInstance",
         "CreateProcessingJob",
         "CreateTransformJob",
@@ -55,9 +55,10 @@ class Service:
             limits=limits,
         )
         self.training_jobs = TrainingJobs(around)
+        self.tuning_jobs = TuningJobs(around, self.training_jobs)
         self.models = Models(around)
         self.endpoints = Endpoints(around, self.models)
-        parts = (self.training_jobs, self.models, self.endpoints.configs, self.endpoints)
+        parts = (self.training_jobs, self.tuning_jobs, self.models, self.endpoints.configs, self.endpoints)
         self._tags = Tags([part.resources for part in parts])
         self._operations: dict[str, Operation] = {
             name: operation for part in parts for name, operation in part.operations().items()
