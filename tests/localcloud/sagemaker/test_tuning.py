@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -290,3 +291,23 @@ def test_tuning_jobs_are_listed_and_deleted_but_not_while_they_run(tuner: Tuner)
     with pytest.raises(tuner.sagemaker.exceptions.ResourceNotFound):
         tuner.describe(name)
     assert tuner.account.job(training)["TrainingJobStatus"] == "Stopped"
+
+
+def test_every_change_of_status_is_on_the_event_bus(tuner: Tuner) -> None:
+    account = tuner.account
+    queue = account.client("sqs").create_queue(QueueName="tuning")["QueueUrl"]
+    arn = account.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker HyperParameter Tuning Job State Change"]}
+    events = account.client("events")
+    events.put_rule(Name="tuning", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="tuning", Targets=[{"Id": "queue", "Arn": arn}])
+
+    name = tuner.begin(jobs=2)
+    tuner.ended(name)
+    received = account.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    details = [json.loads(message["Body"])["detail"] for message in received]
+    assert [detail["HyperParameterTuningJobStatus"] for detail in details] == ["InProgress", "Completed"]
+    assert {detail["HyperParameterTuningJobName"] for detail in details} == {name}
+    assert details[1]["TrainingJobStatusCounters"]["Completed"] == 2
