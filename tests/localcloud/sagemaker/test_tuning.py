@@ -11,6 +11,7 @@ import pytest
 from kindling.localcloud.sagemaker.tuning.ranges import ranges_of
 from kindling.localcloud.sagemaker.tuning.search import OptunaSearch
 from tests.localcloud.sagemaker.conftest import Account, until
+from tests.localcloud.sagemaker.embedded import make_role
 from tests.localcloud.sagemaker.tuning import LOSS, Tuner, X, objective
 
 
@@ -61,7 +62,10 @@ def test_a_tuning_job_names_its_training_jobs_after_itself_and_describes_the_bes
     assert job["TrainingJobDefinition"]["StaticHyperParameters"]["_tuning_objective_metric"] == "loss"
     for arn in (job["HyperParameterTuningJobArn"], training["TrainingJobArn"]):
         assert tuner.sagemaker.list_tags(ResourceArn=arn)["Tags"] == tags
-    descending = tuner.trainings(name, SortBy="FinalObjectiveMetricValue", SortOrder="Descending")
+    paginator = tuner.sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
+    order = {"SortBy": "FinalObjectiveMetricValue", "SortOrder": "Descending", "PaginationConfig": {"PageSize": 3}}
+    pages = paginator.paginate(HyperParameterTuningJobName=name, **order)
+    descending = [training for page in pages for training in page["TrainingJobSummaries"]]
     assert [objective(training) for training in descending] == sorted(map(objective, trainings), reverse=True)
 
 
@@ -222,6 +226,27 @@ def test_a_training_job_that_fails_is_not_the_end_of_the_others(tuner: Tuner) ->
     assert objective(job["BestTrainingJob"]) == 3
 
 
+def test_a_training_job_that_cannot_be_launched_ends_the_tuning_job_with_the_reason(tuner: Tuner) -> None:
+    role = make_role(tuner.account.cloud.port, "short-lived")
+    name = tuner.begin(jobs=2, parallel=1, static={"hold": "True"}, definition={"RoleArn": role})
+    (first,) = until(lambda: tuner.trainings(name))
+    tuner.account.client("iam").delete_role(RoleName="short-lived")
+    tuner.sagemaker.stop_training_job(TrainingJobName=first["TrainingJobName"])
+    job = tuner.ended(name)
+    assert job["HyperParameterTuningJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith(f"ClientError: Could not assume role {role}.")
+
+
+def test_the_resources_of_a_tuning_job_become_those_of_its_training_jobs(tuner: Tuner) -> None:
+    resources = {"InstanceType": "ml.c5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 5}
+    definition = {"HyperParameterTuningResourceConfig": resources, "Environment": {"COLOUR": "red"}}
+    name = tuner.begin(jobs=1, definition=definition)
+    tuner.ended(name)
+    training = tuner.account.job(tuner.trainings(name)[0]["TrainingJobName"])
+    assert training["ResourceConfig"] == resources
+    assert tuner.account.reports(training)["algo-2"]["environment"]["COLOUR"] == "red"
+
+
 def test_a_warm_start_goes_on_from_its_parents_and_counts_their_best(tuner: Tuner) -> None:
     parent = tuner.begin("Bayesian", jobs=6, parallel=3)
     found = tuner.ended(parent)["BestTrainingJob"]
@@ -268,7 +293,7 @@ def test_several_definitions_take_turns_and_the_best_of_all_is_found(tuner: Tune
 def test_each_training_job_has_a_folder_of_its_own_for_checkpoints(tuner: Tuner) -> None:
     config = {"S3Uri": f"s3://{tuner.account.bucket}/tuned-checkpoints/"}
     name = tuner.begin(jobs=2, parallel=1, static={"checkpoint": "one"}, definition={"CheckpointConfig": config})
-    tuner.ended(name)
+    assert tuner.ended(name)["TrainingJobStatusCounters"]["Completed"] == 2
     listed = tuner.account.s3.list_objects_v2(Bucket=tuner.account.bucket, Prefix="tuned-checkpoints/")["Contents"]
     names = [training["TrainingJobName"] for training in tuner.trainings(name)]
     assert {one["Key"].split("/")[1] for one in listed} == set(names)

@@ -174,6 +174,11 @@ def test_a_definition_is_required_and_only_one_kind_of_it(tuner: Tuner) -> None:
     assert "available only when tuning a single algorithm" in refused(tuner, several)
 
 
+def test_what_is_not_done_is_refused_by_name(tuner: Tuner) -> None:
+    request = tuner.request(Autotune={"Mode": "Enabled"})
+    assert refused(tuner, request) == "Autotune is not implemented by the embedded cloud."
+
+
 def test_names_are_unique_whatever_their_case_and_a_missing_one_is_not_found(tuner: Tuner) -> None:
     name = tuner.begin(jobs=1)
     with pytest.raises(tuner.sagemaker.exceptions.ResourceInUse, match="with this name already exists"):

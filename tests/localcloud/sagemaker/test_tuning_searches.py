@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -172,3 +174,8 @@ def test_an_improvement_of_less_than_one_percent_is_none() -> None:
 def test_suggestions_of_a_wide_range_cover_its_orders_of_magnitude() -> None:
     values = sorted(float(tuned["x"]) for tuned in asked(search(numbers("1e-6", "1", "Logarithmic")), 200))
     assert max(math.log10(after / before) for before, after in pairwise(values)) < 1
+
+
+def test_a_cloud_that_tunes_nothing_does_not_import_optuna() -> None:
+    code = "import sys; import kindling.localcloud.sagemaker; print('optuna' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

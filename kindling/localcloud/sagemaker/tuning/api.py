@@ -12,8 +12,8 @@ from kindling.localcloud.sagemaker.resources import Operation, Resources
 from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.training.api import TrainingJobs
 from kindling.localcloud.sagemaker.training.job import FINAL, failed
-from kindling.localcloud.sagemaker.tuning.definition import Definition, definitions_of
-from kindling.localcloud.sagemaker.tuning.job import TuningJob
+from kindling.localcloud.sagemaker.tuning.definition import definitions_of
+from kindling.localcloud.sagemaker.tuning.job import TuningJob, Upkeep
 from kindling.localcloud.sagemaker.tuning.request import (
     IDENTICAL,
     check_members,
@@ -42,6 +42,7 @@ class TuningJobs:
         self._around = around
         self._trainings = trainings
         self._runs: dict[str, TuningRun] = {}
+        self._upkeep = Upkeep(self.resources.lock, self._keep, self._announce)
         for job in self.resources.restore(self._restored):
             if job.status not in FINAL:
                 job.finish(_INTERRUPTED)
@@ -80,7 +81,7 @@ class TuningJobs:
             check_parents(request, definitions[0], parents)
         with self.resources.lock:
             self._refuse_duplicate(name)
-            job = self._new(request, definitions)
+            job = TuningJob(request, self.resources.arn(name), definitions, self._upkeep)
             run = self._runs[name] = TuningRun(
                 job,
                 lambda: searches_of(request, definitions, jobs, parents),
@@ -89,7 +90,7 @@ class TuningJobs:
                 lambda: self._around.runner.ending,
             )
             self.resources.add(job)
-        job.announce()
+        self._announce(job)
         run.start()
         return {"HyperParameterTuningJobArn": job.arn}
 
@@ -134,14 +135,9 @@ class TuningJobs:
         self._runs.pop(job.name, None)
         return {}
 
-    def _new(self, request: Mapping[str, Any], definitions: Sequence[Definition]) -> TuningJob:
-        arn = self.resources.arn(request["HyperParameterTuningJobName"])
-        return TuningJob(request, arn, definitions, keep=self._keep, announce=self._announce)
-
     def _restored(self, record: Mapping[str, Any]) -> TuningJob:
-        request = record["request"]
-        job = self._new(request, definitions_of(request, self._around.cloud.images))
-        return job.take_up(record, self._trainings.resources.find)
+        definitions = definitions_of(record["request"], self._around.cloud.images)
+        return TuningJob.restored(record, definitions, self._trainings.resources.find, self._upkeep)
 
     def _keep(self, job: TuningJob) -> None:
         try:

@@ -96,24 +96,28 @@ def best_of(trials: Iterable[Trial], objective: Objective) -> Trial | None:
     return best[1] if best else None
 
 
+@dataclass(frozen=True)
+class Upkeep:
+    """What is done about a change of a tuning job.
+
+    The lock is that of all tuning jobs: keeping a job takes it too, and two locks could be taken in either order.
+    `keep` writes the job down; `announce`, called without the lock, tells others of a new status.
+    """
+
+    lock: threading.RLock
+    keep: Callable[[TuningJob], None]
+    announce: Callable[[TuningJob], None]
+
+
 class TuningJob:
     """One tuning job: what was asked for, and how far it is.
 
     Args:
         request: as it was sent, defaults filled in.
-        keep: called after every change, to keep it.
-        announce: called after a change of the status, to tell others.
+        upkeep: what is done about a change.
     """
 
-    def __init__(
-        self,
-        request: Mapping[str, Any],
-        arn: str,
-        definitions: Sequence[Definition],
-        *,
-        keep: Callable[[TuningJob], None],
-        announce: Callable[[TuningJob], None],
-    ) -> None:
+    def __init__(self, request: Mapping[str, Any], arn: str, definitions: Sequence[Definition], upkeep: Upkeep) -> None:
         self.request = request
         self.arn = arn
         self.name: str = request["HyperParameterTuningJobName"]
@@ -124,8 +128,25 @@ class TuningJob:
         self.creation_time = self.last_modified_time = datetime.now(UTC)
         self.end_time: datetime | None = None
         self.trials: list[Trial] = []
-        self._keep, self._announce = keep, announce
-        self._lock = threading.RLock()
+        self._upkeep = upkeep
+        self._lock = upkeep.lock
+
+    @classmethod
+    def restored(
+        cls,
+        record: Mapping[str, Any],
+        definitions: Sequence[Definition],
+        find: Callable[[str], TrainingJob | None],
+        upkeep: Upkeep,
+    ) -> TuningJob:
+        """The job of a record. `find` gives a training job by name; a trial whose job is gone is left out."""
+        job = cls(record["request"], record["arn"], definitions, upkeep)
+        for name in _KEPT:
+            setattr(job, name, record[name])
+        for kept in record["trials"]:
+            if training := find(kept["name"]):
+                job.trials.append(Trial(definitions[kept["definition"]], kept["tuned"], training))
+        return job
 
     def record(self) -> dict[str, Any]:
         """What the store keeps."""
@@ -137,15 +158,6 @@ class TuningJob:
             kept = {name: getattr(self, name) for name in _KEPT}
             return {**kept, "request": self.request, "arn": self.arn, "trials": trials}
 
-    def take_up(self, record: Mapping[str, Any], find: Callable[[str], TrainingJob | None]) -> TuningJob:
-        """Become the job of a record. `find` gives a training job by name; a trial whose job is gone is left out."""
-        for name in _KEPT:
-            setattr(self, name, record[name])
-        for kept in record["trials"]:
-            if job := find(kept["name"]):
-                self.trials.append(Trial(self.definitions[kept["definition"]], kept["tuned"], job))
-        return self
-
     @property
     def objective(self) -> Objective:
         """What its trials are compared by; where there are several definitions, they agree on the direction."""
@@ -155,20 +167,18 @@ class TuningJob:
         """Take in a trial that was launched."""
         with self._lock:
             self.trials.append(trial)
-            self._keep(self)
-
-    def announce(self) -> None:
-        """Tell others of the status."""
-        self._announce(self)
+            self._upkeep.keep(self)
 
     def stop(self) -> bool:
         """Mark the job as Stopping; False when it has ended already."""
         with self._lock:
             if self.status in FINAL:
                 return False
-            if self.status != STOPPING:
-                self._enter(STOPPING)
-            return True
+            if self.status == STOPPING:
+                return True
+            self._enter(STOPPING)
+        self._upkeep.announce(self)
+        return True
 
     def finish(self, outcome: Outcome) -> None:
         """End the job."""
@@ -176,12 +186,12 @@ class TuningJob:
             self.failure_reason = outcome.reason
             self.end_time = datetime.now(UTC)
             self._enter(outcome.status)
+        self._upkeep.announce(self)
 
     def _enter(self, status: str) -> None:
         self.status = status
         self.last_modified_time = datetime.now(UTC)
-        self._keep(self)
-        self._announce(self)
+        self._upkeep.keep(self)
 
     def not_improving(self) -> int:
         """How many of the last training jobs to end did not improve on the best by 1 % or more."""
