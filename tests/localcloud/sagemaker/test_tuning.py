@@ -241,7 +241,7 @@ def test_the_resources_of_a_tuning_job_become_those_of_its_training_jobs(tuner: 
     resources = {"InstanceType": "ml.c5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 5}
     definition = {"HyperParameterTuningResourceConfig": resources, "Environment": {"COLOUR": "red"}}
     name = tuner.begin(jobs=1, definition=definition)
-    tuner.ended(name)
+    assert tuner.ended(name)["TrainingJobDefinition"]["ResourceConfig"] == resources
     training = tuner.account.job(tuner.trainings(name)[0]["TrainingJobName"])
     assert training["ResourceConfig"] == resources
     assert tuner.account.reports(training)["algo-2"]["environment"]["COLOUR"] == "red"

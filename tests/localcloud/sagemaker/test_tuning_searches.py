@@ -149,11 +149,12 @@ def test_the_least_resource_of_hyperband_is_given_to_every_job() -> None:
 @pytest.mark.parametrize(
     ("history", "others", "stops"),
     [
-        ([3.0], [[1.0], [2.0], [5.0]], True),  # worse than the median, 2
-        ([1.5], [[1.0], [2.0], [5.0]], False),
-        ([9.0, 1.0], [[4.0, 2.0], [6.0, 4.0]], False),  # the latest value against running averages 3 and 5
-        ([1.0, 4.5], [[4.0, 2.0], [6.0, 4.0]], True),
+        ([3.0], [[1.0, 9.0], [2.0], [5.0]], True),  # worse than the median, 2
+        ([1.5], [[1.0, 9.0], [2.0], [5.0]], False),
+        ([9.0, 1.0], [[4.0, 2.0, 0.0], [6.0, 4.0]], False),  # the latest value against running averages 3 and 5
+        ([1.0, 4.5], [[4.0, 2.0, 0.0], [6.0, 4.0]], True),
         ([9.0, 9.0], [[1.0]], False),  # none of the others came so far
+        ([9.0, 9.0], [[1.0, 1.0]], False),  # all of the others ended here
         ([9.0], [], False),
     ],
 )

@@ -68,8 +68,6 @@ class Definition:
     def training_request(self, name: str, tuned: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, Any]:
         """The request of the training job that tries some hyperparameters."""
         request: dict[str, Any] = {member: self.given[member] for member in _PASSED_ON if member in self.given}
-        if resources := self.given.get("HyperParameterTuningResourceConfig"):
-            request["ResourceConfig"] = resources
         if checkpoints := self.given.get("CheckpointConfig"):
             # One folder a training job: none must go on from another's checkpoints.
             request["CheckpointConfig"] = {**checkpoints, "S3Uri": f"{checkpoints['S3Uri'].rstrip('/')}/{name}"}
@@ -147,12 +145,15 @@ def _definition(given: Mapping[str, Any], config: Mapping[str, Any], images: Ima
             "A metric is required for this hyperparameter tuning job objective. "
             "Provide a metric in the metric definitions."
         )
+    resources = given.get("HyperParameterTuningResourceConfig")
     return Definition(
         name=given.get("DefinitionName"),
         objective=objective,
         ranges=ranges,
         given={
             **given,
+            # Under this name the SageMaker SDK looks for them when it attaches to a tuning job.
+            **({"ResourceConfig": resources} if resources else {}),
             "AlgorithmSpecification": {**algorithm, "MetricDefinitions": metrics},
             "StaticHyperParameters": {**static, _TOLD: objective.metric},
         },

@@ -53,11 +53,15 @@ def falls_behind(objective: Objective, history: list[float], others: Iterable[li
     """Whether a training job is to be stopped early: the median rule of the service's documentation.
 
     Its latest value is worse than the median of the running averages, up to the same epoch, of the jobs before it.
+    Where none of those had more epochs it is let alone: it is about to end by itself.
 
     Args:
         history: the job's values, one an epoch.
         others: those of the training jobs that ended before; one with fewer epochs has no say.
     """
     epoch = len(history)
+    others = list(others)
+    if all(len(other) <= epoch for other in others):
+        return False
     averages = [sum(other[:epoch]) / epoch for other in others if len(other) >= epoch]
-    return bool(averages) and objective.better(median(averages), history[-1])
+    return objective.better(median(averages), history[-1])

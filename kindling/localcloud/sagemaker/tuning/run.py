@@ -15,7 +15,7 @@ from moto.core.exceptions import ServiceException
 
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.training.api import Launcher, TrainingJobs
-from kindling.localcloud.sagemaker.training.job import COMPLETED, FINAL, STOPPED, Outcome, TrainingJob, failed
+from kindling.localcloud.sagemaker.training.job import COMPLETED, FINAL, STOPPED, STOPPING, Outcome, TrainingJob, failed
 from kindling.localcloud.sagemaker.tuning.definition import OBJECTIVE_METRIC
 from kindling.localcloud.sagemaker.tuning.job import Trial, TuningJob
 from kindling.localcloud.sagemaker.tuning.objective import falls_behind
@@ -40,7 +40,7 @@ class _Ended:
 
 @dataclass(frozen=True)
 class _StopAsked:
-    pass
+    """To be seen at once; the job's status says it."""
 
 
 class _CloudEndingError(Exception):
@@ -84,7 +84,6 @@ class TuningRun:
         self._running: dict[str, tuple[Trial, Search, int]] = {}  # with the number of its suggestion
         self._ended: list[Trial] = []
         self._events: queue.SimpleQueue[_Heard | _Ended | _StopAsked] = queue.SimpleQueue()
-        self._stop_asked = False
 
     def start(self) -> None:
         """Begin."""
@@ -111,18 +110,17 @@ class TuningRun:
         started = _now()
         deadline = started + self._seconds if self._seconds else None
         self._searches = list(self._make_searches())
-        while True:
+        while self._job.status != STOPPING:
             self._launch()
             if not self._running:
                 return self._conclusion()
             if not self._attend(deadline):
                 return COMPLETED
-            if self._stop_asked:
-                return STOPPED
             if reason := self._hopeless():
                 return failed(reason)
             if self._good_enough():
                 return COMPLETED
+        return STOPPED
 
     def _launch(self) -> None:
         """Launch as many training jobs as may run beside those that do."""
@@ -170,11 +168,9 @@ class TuningRun:
             event = self._events.get(timeout=None if deadline is None else max(0.0, deadline - _now()))
         except queue.Empty:
             return False
-        if isinstance(event, _StopAsked):
-            self._stop_asked = True
-        elif isinstance(event, _Ended):
+        if isinstance(event, _Ended):
             self._take_end(event.name)
-        elif event.name in self._running:
+        elif isinstance(event, _Heard) and event.name in self._running:
             self._take_value(event.name, event.value)
         return True
 

@@ -34,7 +34,7 @@ class Resource:
 
 
 class Search(Protocol):
-    """Suggests hyperparameters. A suggestion has a number; numbers count from 0."""
+    """Suggests hyperparameters. Each suggestion has a number of its own."""
 
     def ask(self) -> tuple[int, Hyperparameters] | None:
         """The next suggestion; None when all there is has been suggested."""
