@@ -17,6 +17,18 @@ class ResourceInUseError(ServiceException):
     code = "ResourceInUse"
 
 
+class ResourceNotFoundError(ServiceException):
+    """ResourceNotFound: there is no resource of that name."""
+
+    code = "ResourceNotFound"
+
+
+class ResourceLimitExceededError(ServiceException):
+    """ResourceLimitExceeded: more than an account may have."""
+
+    code = "ResourceLimitExceeded"
+
+
 class InvalidInvocationError(ServiceException):
     """The runtime's ValidationError: the endpoint cannot be asked."""
 
