@@ -31,6 +31,7 @@ from kindling.localcloud.journal import write_atomically
 SEAMS = (
     "kindling.localcloud.identity",
     "kindling.localcloud.buckets",
+    "kindling.localcloud.large_objects",
     "kindling.localcloud.functions",
     "kindling.localcloud.stepfunctions",
     "kindling.localcloud.cloudformation",

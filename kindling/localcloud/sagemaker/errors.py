@@ -17,6 +17,12 @@ class ResourceInUseError(ServiceException):
     code = "ResourceInUse"
 
 
+class ResourceLimitExceededError(ServiceException):
+    """ResourceLimitExceeded: it would take more than a quota allows."""
+
+    code = "ResourceLimitExceeded"
+
+
 class InvalidInvocationError(ServiceException):
     """The runtime's ValidationError: the endpoint cannot be asked."""
 

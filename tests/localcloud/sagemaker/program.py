@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +22,7 @@ def train() -> int:
     config = {path.stem: json.loads(path.read_text()) for path in (BASE / "input" / "config").glob("*.json")}
     asked, host = config["hyperparameters"], config["resourceconfig"]["current_host"]
     data = {
-        path.relative_to(BASE / "input" / "data").as_posix(): path.read_text()
+        path.relative_to(BASE / "input" / "data").as_posix(): path.read_text("latin-1")
         for path in sorted((BASE / "input" / "data").rglob("*"))
         if path.is_file()
     }
@@ -36,6 +37,11 @@ def train() -> int:
         channel = InputChannel("train", BASE / "input" / "data" / asked["records_of"], input_mode="Pipe")
         pipes = {f"{epoch}": [record.decode("latin-1") for record in channel.records()] for epoch in range(2)}
     report = {"config": config, "data": data, "environment": dict(os.environ), "pipes": pipes}
+    if "modes_of" in asked:
+        report["modes"] = modes_of(asked["modes_of"].split())
+    if "unpack" in asked:
+        with tarfile.open(BASE / "input" / "data" / asked["unpack"]) as archive:
+            report["unpacked"] = archive.getnames()
     (BASE / "model" / f"{host}.json").write_text(json.dumps(report))
     if "checkpoint" in asked:
         keep(asked["checkpoint"], host)
@@ -54,6 +60,13 @@ def train() -> int:
     if asked.get("killed_host") == host:
         os.kill(os.getpid(), signal.SIGKILL)
     return int(asked.get("exit", "0"))
+
+
+def modes_of(channels: list[str]) -> dict[str, str]:
+    """Who may do what with the folders and files of some channels."""
+    data = BASE / "input" / "data"
+    paths = [path for channel in channels for path in (data / channel, *sorted((data / channel).rglob("*")))]
+    return {path.relative_to(data).as_posix(): oct(path.stat().st_mode & 0o777) for path in paths}
 
 
 def read_pipes(channel: str, epochs: int, limit: int) -> Iterator[tuple[str, bytes]]:

@@ -110,6 +110,9 @@ class Fleet:
 
     def _bring(self, model: Model, folder: Path) -> None:
         assert model.data is not None
+        if not model.packed:
+            self._around.objects.read_below(model.data, folder)
+            return
         archive = self._folder / "model.tar.gz"
         with archive.open("wb") as file:
             self._around.objects.read_into(model.data, file)

@@ -21,8 +21,15 @@ _MESSAGES = {
     "Completed": "Training job completed",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
     "Failed": "Training job failed",
+    "Interrupted": "Spot capacity was taken back; the training job starts again",
+    "Restarting": "Restarting the training job after an internal error",
 }
+# The statuses in which a job has its instances.
+_ON_INSTANCES = ("Downloading", "Training", "Stopping", "Uploading")
+# What a second on a spot instance costs of a second of the same instance. AWS's price moves; this is a round figure.
+_SPOT_PRICE = 0.3
 # Members of the request that the description repeats as they came.
 _REPEATED = (
     "HyperParameters",
@@ -37,6 +44,7 @@ _REPEATED = (
     "DebugHookConfig",
     "ProfilerConfig",
     "Environment",
+    "RetryStrategy",
 )
 # What the store keeps of a job beside the request, the ARN and the transitions.
 _KEPT = (
@@ -64,7 +72,9 @@ class Outcome:
 
 COMPLETED = Outcome("Completed", "Completed")
 STOPPED = Outcome("Stopped", "Stopped")
+INTERRUPTED = Outcome("InProgress", "Interrupted")  # not an end: the job begins again
 OVERTIME = Outcome("Stopped", "MaxRuntimeExceeded")
+OVER_WAIT = Outcome("Stopped", "MaxWaitTimeExceeded")
 
 
 def failed(reason: str) -> Outcome:
@@ -133,10 +143,15 @@ class TrainingJob:
                 self.training_end_time = transition["EndTime"] = now
             self._transitions.append(transition)
             self.secondary_status = secondary_status
-            if secondary_status == "Downloading":
+            if secondary_status == "Downloading" and self.training_start_time is None:
                 self.training_start_time = now
             self.last_modified_time = now
             self._changed(self)
+
+    def tell(self, message: str | None = None) -> None:
+        """Say more of the secondary status than it does itself; None takes that back. No change, so no event."""
+        with self._lock:
+            self._transitions[-1]["StatusMessage"] = message or _MESSAGES[self.secondary_status]
 
     def stop(self) -> bool:
         """Mark the job as Stopping; False when it has ended already."""
@@ -156,11 +171,27 @@ class TrainingJob:
             self.enter(outcome.secondary_status)
 
     @property
+    def is_spot(self) -> bool:
+        """Whether its instances may be taken back."""
+        return bool(self.request.get("EnableManagedSpotTraining"))
+
+    @property
     def training_seconds(self) -> int | None:
-        """Whole seconds between the start of the download and the end, None while it runs."""
+        """Whole seconds on instances, all attempts together; None while it runs, or when it never had any."""
         if self.training_start_time is None or self.training_end_time is None:
             return None
-        return max(1, round((self.training_end_time - self.training_start_time).total_seconds()))
+        times: list[float] = [
+            (transition["EndTime"] - transition["StartTime"]).total_seconds()
+            for transition in self._transitions
+            if transition["Status"] in _ON_INSTANCES and transition["StartTime"] >= self.training_start_time
+        ]
+        return max(1, round(sum(times)))
+
+    @property
+    def billable_seconds(self) -> int | None:
+        """Those seconds at their price."""
+        seconds = self.training_seconds
+        return max(1, round(seconds * _SPOT_PRICE)) if seconds and self.is_spot else seconds
 
     def describe(self) -> dict[str, Any]:
         """What DescribeTrainingJob answers."""
@@ -183,9 +214,9 @@ class TrainingJob:
                 "EnableInterContainerTrafficEncryption": self.request.get(
                     "EnableInterContainerTrafficEncryption", False
                 ),
-                "EnableManagedSpotTraining": self.request.get("EnableManagedSpotTraining", False),
+                "EnableManagedSpotTraining": self.is_spot,
                 "TrainingTimeInSeconds": self.training_seconds,
-                "BillableTimeInSeconds": self.training_seconds,
+                "BillableTimeInSeconds": self.billable_seconds,
             }
             return {name: value for name, value in description.items() if value is not None}
 
