@@ -7,6 +7,7 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
+from kindling.localcloud.controls import Controls
 from kindling.localcloud.images import Images
 from kindling.localcloud.journal import Journal
 from kindling.localcloud.processes import Processes
@@ -55,6 +56,11 @@ class Cloud:
     def images(self) -> Images:
         """Published images."""
         return Images(self.state / "images")
+
+    @cached_property
+    def controls(self) -> Controls:
+        """What it is asked beside AWS's APIs."""
+        return Controls()
 
     @property
     def client_environment(self) -> dict[str, str]:

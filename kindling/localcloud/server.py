@@ -25,6 +25,7 @@ import psutil
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, VERSION, Cloud
+from kindling.localcloud.controls import CONTROL_PATH
 from kindling.localcloud.journal import write_atomically
 
 # In the order in which they are applied: each is a module with install(cloud).
@@ -64,6 +65,8 @@ class Application:
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps({"pid": os.getpid(), "seams": self._opened.is_set()}).encode()]
         self._opened.wait()
+        if environ.get("PATH_INFO", "").startswith(CONTROL_PATH):
+            return self._cloud.controls(environ, start_response)
         assert self._moto is not None
         return self._moto(environ, start_response)
 

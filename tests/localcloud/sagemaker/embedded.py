@@ -20,6 +20,7 @@ from werkzeug.serving import make_server
 
 from kindling.localcloud import large_objects
 from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.controls import CONTROL_PATH
 from kindling.localcloud.images import Image
 from kindling.localcloud.sagemaker import Limits, install
 from kindling.localcloud.sagemaker.runner import ProcessRunner, Program
@@ -31,7 +32,12 @@ PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
 
 def start(state: Path) -> tuple[Cloud, Any]:
     """A cloud that answers, and its server."""
-    application = DomainDispatcherApplication(create_backend_app)
+    moto = DomainDispatcherApplication(create_backend_app)
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        controlled = environ["PATH_INFO"].startswith(CONTROL_PATH)
+        return (cloud.controls if controlled else moto)(environ, start_response)
+
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
     cloud = Cloud(state=state, port=server.port)
     cloud.images.record(IMAGE, Image(algorithm="small", built_as="small"))

@@ -114,8 +114,10 @@ class TrainingJobs:
 
         Args:
             request: {"TrainingJobName": its name}.
+        Raises:
+            InvalidRequestError: there is no such job, it is no spot job, or has no instances now.
         """
-        job = self._get(request)
+        job = self._get({"TrainingJobName": request.get("TrainingJobName")})
         if not job.is_spot:
             raise InvalidRequestError(
                 f"training job {job.name} does not run on spot instances, so it cannot be interrupted; "
