@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Limits:
     """Times between a request to end and SIGKILL, and times in which an endpoint must answer."""
 
-    stop_grace_s: float = 120  # a training job that is stopped, or whose time is over
+    stop_grace_s: float = 120  # a training job that is stopped or interrupted, or whose time is over
     peers_grace_s: float = 10  # the other hosts of a job of which one failed
+    checkpoints_s: float = 5  # between two looks at a training job's checkpoint folders
     ping_s: float = 240  # from the start of a serving container to its first healthy /ping
     serving_grace_s: float = 30  # a serving container
     invocation_s: float = 60  # an answer to an invocation

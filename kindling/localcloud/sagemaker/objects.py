@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from moto.core.exceptions import ServiceException
@@ -86,6 +86,24 @@ class Objects:
         """
         with self._open(address) as content:
             shutil.copyfileobj(content, file, _CHUNK_BYTES)
+
+    def read_below(self, prefix: Address, folder: Path) -> None:
+        """Copy every object below a prefix that ends with a slash to a file of its name in `folder`.
+
+        Raises:
+            DataError: there is none, one has gone meanwhile, or a name leads out of the folder.
+        """
+        keys = self.keys(prefix)
+        if not keys:
+            raise DataError(f"there is no object below {prefix}.")
+        for key in keys:
+            name = PurePosixPath(key.removeprefix(prefix.key))
+            if name.is_absolute() or ".." in name.parts:
+                raise DataError(f"key {key!r} leads out of the folder of what lies below {prefix}.")
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                self.read_into(Address(prefix.bucket, key), file)
 
     def blocks(self, address: Address) -> Iterator[bytes]:
         """An object's bytes, block by block.

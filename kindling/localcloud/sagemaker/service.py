@@ -36,6 +36,7 @@ _PRETENDED = frozenset(
         "StartNotebookInstance",
         "StartPipelineExecution",
         "UpdateEndpointWeightsAndCapacities",
+        "UpdateTrainingJob",
     }
 )
 _TAG_OPERATIONS = frozenset({"AddTags", "ListTags", "DeleteTags"})

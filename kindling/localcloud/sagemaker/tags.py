@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.resources import Kept, Resources, tags_of
+
+_MOST = 50
 
 
 class Tags:
@@ -21,7 +24,12 @@ class Tags:
             return None
         kind, resource = found
         if operation == "AddTags":
-            resource.tags.update(tags_of(request))
+            tags = {**resource.tags, **tags_of(request)}
+            if len(tags) > _MOST:
+                raise InvalidRequestError(
+                    f"{resource.arn} would have {len(tags)} tags; a resource has at most {_MOST}."
+                )
+            resource.tags.update(tags)
             kind.changed(resource)
         elif operation == "DeleteTags":
             for key in request["TagKeys"]:

@@ -34,7 +34,7 @@ _SUPPORTED: Supported = {
 
 
 class Model:
-    """An image, a model.tar.gz and the environment to serve it with."""
+    """An image, a model.tar.gz (or the files of a model) and the environment to serve it with."""
 
     status = ""
 
@@ -51,11 +51,18 @@ class Model:
 
     @property
     def data(self) -> Address | None:
-        """Where model.tar.gz is; None when the image holds the model."""
-        url = self.container.get("ModelDataUrl")
-        source = self.container.get("ModelDataSource", {}).get("S3DataSource")
-        url = url or (source and source["S3Uri"])
+        """Where model.tar.gz is, or the prefix of the files; None when the image holds the model."""
+        url = self.container.get("ModelDataUrl") or self._source.get("S3Uri")
         return Address.parse(url) if url else None
+
+    @property
+    def packed(self) -> bool:
+        """Whether the data is one model.tar.gz; otherwise it is the model's files as they are."""
+        return bool(self._source.get("CompressionType", "Gzip") == "Gzip")
+
+    @property
+    def _source(self) -> Mapping[str, str]:
+        return dict(self.container.get("ModelDataSource", {}).get("S3DataSource", {}))
 
     @classmethod
     def restored(cls, record: Mapping[str, Any]) -> Model:
@@ -103,8 +110,7 @@ class Models:
             raise InvalidRequestError("PrimaryContainer.Image is required.")
         require("PrimaryContainer.Mode", container.get("Mode"), "SingleModel")
         if source := container.get("ModelDataSource", {}).get("S3DataSource"):
-            require("ModelDataSource.S3DataSource.S3DataType", source["S3DataType"], "S3Object")
-            require("ModelDataSource.S3DataSource.CompressionType", source["CompressionType"], "Gzip")
+            _check_source("PrimaryContainer.ModelDataSource.S3DataSource", source)
         if role := request.get("ExecutionRoleArn"):
             require_role(self._around.cloud, role)
         else:
@@ -135,8 +141,23 @@ class Models:
             address = model.data
         except DataError as error:
             raise InvalidRequestError(f"PrimaryContainer.ModelDataUrl: {error}") from None
-        if address is not None and not self._around.objects.exists(address):
+        if address is None:
+            return
+        objects = self._around.objects
+        if not (objects.exists(address) if model.packed else objects.keys(address)):
             raise InvalidRequestError(f"Could not find model data at {address}.")
+
+
+def _check_source(where: str, source: Mapping[str, str]) -> None:
+    """Refuse model data that is neither a model.tar.gz nor the files below a prefix."""
+    kind, compression = source["S3DataType"], source["CompressionType"]
+    if (kind, compression) not in (("S3Object", "Gzip"), ("S3Prefix", "None")):
+        raise InvalidRequestError(
+            f"{where}: S3DataType={kind} with CompressionType={compression} is not implemented by the embedded cloud; "
+            "use S3Object with Gzip, or S3Prefix with None."
+        )
+    if kind == "S3Prefix" and not source["S3Uri"].endswith("/"):
+        raise InvalidRequestError(f"{where}.S3Uri={source['S3Uri']} must end with a slash when S3DataType is S3Prefix.")
 
 
 def container_of(request: Mapping[str, Any]) -> dict[str, Any]:
