@@ -35,6 +35,7 @@ SEAMS = (
     "kindling.localcloud.stepfunctions",
     "kindling.localcloud.cloudformation",
     "kindling.localcloud.termination_protection",
+    "kindling.localcloud.alarms",
     "kindling.localcloud.sagemaker",
 )
 

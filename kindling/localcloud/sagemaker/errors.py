@@ -23,6 +23,12 @@ class InvalidInvocationError(ServiceException):
     code = "ValidationError"
 
 
+class ThrottledError(ServiceException):
+    """The runtime's ThrottlingException: as many requests are under way as a serverless variant may have."""
+
+    code = "ThrottlingException"
+
+
 class ModelFailedError(ServiceException):
     """The runtime's ModelError: the container answered with an error, or not at all."""
 

@@ -34,7 +34,6 @@ _PRETENDED = frozenset(
         "CreateTransformJob",
         "StartNotebookInstance",
         "StartPipelineExecution",
-        "UpdateEndpointWeightsAndCapacities",
     }
 )
 _TAG_OPERATIONS = frozenset({"AddTags", "ListTags", "DeleteTags"})

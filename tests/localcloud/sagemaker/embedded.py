@@ -18,13 +18,23 @@ from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from kindling.localcloud import alarms
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.images import Image
 from kindling.localcloud.sagemaker import Limits, install
 from kindling.localcloud.sagemaker.runner import ProcessRunner, Program
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:small"
-LIMITS = Limits(stop_grace_s=1, peers_grace_s=1, ping_s=20, serving_grace_s=1, invocation_s=1)
+LIMITS = Limits(
+    stop_grace_s=1,
+    peers_grace_s=1,
+    ping_s=20,
+    serving_grace_s=1,
+    invocation_s=1,
+    restart_pause_s=0.2,
+    serverless_idle_s=1,
+    time_scale=0.01,
+)
 PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
 
 
@@ -36,6 +46,7 @@ def start(state: Path) -> tuple[Cloud, Any]:
     cloud.images.record(IMAGE, Image(algorithm="small", built_as="small"))
     runner = ProcessRunner(cloud.processes, cloud.images, lambda name: PROGRAM)
     install(cloud, runner=runner, limits=LIMITS, cores=64)  # so that a job which waits keeps no other from running
+    alarms.install(cloud, pause_s=0.1)
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     return cloud, server
 

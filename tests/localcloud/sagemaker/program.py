@@ -124,11 +124,21 @@ class Server(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+def started_before(times: Path) -> int:
+    """How often this was called with that file."""
+    with times.open("ab") as file:
+        before = file.tell()
+        file.write(b"x")
+    return before
+
+
 def serve() -> int:
     print("serving", flush=True)
     if "EXIT" in os.environ:
         print("ClientError: the model cannot be read.", flush=True)
         return int(os.environ["EXIT"])
+    if "TIMES" in os.environ and started_before(Path(os.environ["TIMES"])) >= int(os.environ["AT_MOST"]):
+        return 9
     ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Server).serve_forever()
     return 0
 
