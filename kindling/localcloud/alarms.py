@@ -154,7 +154,7 @@ def state_of(alarm: Any, data: Iterable[Any], now: datetime) -> str | None:
     Missing periods are treated as CloudWatch's user guide has it ("how alarm state is evaluated when data is missing").
     """
     periods, needed = int(alarm.evaluation_periods), int(alarm.datapoints_to_alarm or alarm.evaluation_periods)
-    values = _values(alarm, data, now, periods + _FURTHER_PERIODS)
+    values = values_of(alarm, data, now, periods + _FURTHER_PERIODS)
     compare = _COMPARISONS[alarm.comparison_operator]
     breaching = [compare(value, float(alarm.threshold)) for value in values][:periods]
     missing = periods - len(breaching)
@@ -192,7 +192,7 @@ def _held_until(alarm: Any) -> datetime:
     return _aware(alarm.state_updated_timestamp) + hold
 
 
-def _values(alarm: Any, data: Iterable[Any], now: datetime, periods: int) -> list[float]:
+def values_of(alarm: Any, data: Iterable[Any], now: datetime, periods: int) -> list[float]:
     """The statistic of each period that has data, the latest first."""
     length = float(alarm.period)
     wanted = {(one.name, one.value) for one in alarm.dimensions}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kindling.localcloud import scaling
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.runner import ProcessRunner, Runner
@@ -26,4 +27,5 @@ def install(
         cloud, runner or ProcessRunner(cloud.processes, cloud.images), limits or Limits(), cores or machine_cores()
     )
     take_over(service)
+    scaling.install(cloud, service.endpoints)
     service.endpoints.resume()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from moto.core.errors import COMMON_ERROR_CODES
 from moto.core.exceptions import ServiceException
+
+# Any service may answer with it, so no service's model has it; moto's list of such codes lacks it.
+COMMON_ERROR_CODES.append("ThrottlingException")
 
 
 class InvalidRequestError(ServiceException):

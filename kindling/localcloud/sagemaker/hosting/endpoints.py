@@ -10,6 +10,7 @@ from typing import Any
 
 import urllib3
 
+from kindling.localcloud import scaling
 from kindling.localcloud.alarms import AlarmWatch
 from kindling.localcloud.sagemaker.errors import InvalidInvocationError, InvalidRequestError, ModelFailedError
 from kindling.localcloud.sagemaker.hosting.changes import adapted, retained
@@ -150,6 +151,7 @@ class Endpoints:
         endpoint = self.resources.get(request["EndpointName"])
         if not endpoint.begin(DELETING):
             raise _in_progress(endpoint)
+        scaling.forget(self._around.cloud, endpoint.name)
         endpoint.delete(lambda: self.resources.remove(endpoint.name))
         return {}
 
@@ -157,6 +159,22 @@ class Endpoints:
         """A page of endpoints."""
         endpoints, token = page(self.resources.all(), request, "Descending")
         return answer("Endpoints", [endpoint.summary() for endpoint in endpoints], token)
+
+    def desired(self, endpoint: str, variant: str) -> int | None:
+        """Instances that a variant is to have, for scaling; None when there is no such variant of instances."""
+        found = self.resources.find(endpoint)
+        fleet = found.serving if found else None
+        running = fleet.running.get(variant) if fleet else None
+        return running.desired if running is not None and not running.variant.serverless else None
+
+    def scale(self, endpoint: str, variant: str, count: int) -> bool:
+        """Begin to give a variant that many instances; False when another change is under way."""
+        wanted = {"VariantName": variant, "DesiredInstanceCount": count}
+        try:
+            self.adapt({"EndpointName": endpoint, "DesiredWeightsAndCapacities": [wanted]})
+        except InvalidRequestError:
+            return False
+        return True
 
     def invoke(
         self, name: str, body: bytes, headers: dict[str, str], variant: str | None
