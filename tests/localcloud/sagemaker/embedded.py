@@ -33,7 +33,7 @@ LIMITS = Limits(
     invocation_s=1,
     restart_pause_s=0.2,
     serverless_idle_s=1,
-    time_scale=0.01,
+    time_scale=0.005,
 )
 PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
 

@@ -104,6 +104,8 @@ class Server(BaseHTTPRequestHandler):
             return
         if body == b"die":
             os._exit(3)
+        if body == b"think":
+            time.sleep(0.7)
         if body == b"sleep":
             time.sleep(60)
         said = {

@@ -146,7 +146,7 @@ def test_a_container_that_never_gets_healthy_fails_its_endpoint(account: Account
         "ModelName": account.model({"HEALTHY": "no"}),
         "InstanceType": "ml.m5.large",
         "InitialInstanceCount": 1,
-        "ContainerStartupHealthCheckTimeoutInSeconds": 200,
+        "ContainerStartupHealthCheckTimeoutInSeconds": 300,
     }
     account.sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=[variant])
     account.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)

@@ -1,6 +1,6 @@
 """UpdateEndpoint with a DeploymentConfig: requests go over step by step, and back when something goes wrong.
 
-A second of a request lasts a hundredth of a second here (embedded.LIMITS).
+A second of a request lasts a two-hundredth of a second here (embedded.LIMITS).
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ def test_a_canary_takes_its_part_and_then_all(account: Account) -> None:
     name = serve(account, variant(account, instances=2, greeting="old"))
     before = pids(account, name, 4)
     former = describe(account, name)["EndpointConfigName"]
-    config = update(account, name, canary(wait=200, termination=50), instances=2)
+    config = update(account, name, canary(wait=400, termination=100), instances=2)
 
     baking = step(account, name, "Baking")
     assert baking["VariantStatus"][0]["StatusMessage"] == (
-        "Baking for 200 seconds (WaitIntervalInSeconds) with traffic enabled on canary capacity of 1 instance(s)."
+        "Baking for 400 seconds (WaitIntervalInSeconds) with traffic enabled on canary capacity of 1 instance(s)."
     )
     assert (baking["CurrentInstanceCount"], baking["DesiredInstanceCount"]) == (2, 2)
     under_way = describe(account, name)
@@ -107,7 +107,7 @@ def test_a_canary_takes_its_part_and_then_all(account: Account) -> None:
     done = account.endpoint(name)
     assert (done["EndpointStatus"], done["EndpointConfigName"]) == ("InService", config)
     assert "PendingDeploymentSummary" not in done
-    assert done["LastDeploymentConfig"] == canary(wait=200, termination=50)
+    assert done["LastDeploymentConfig"] == canary(wait=400, termination=100)
     assert set(greetings(account, name, 6)) == {"new"}
     assert not any(psutil.pid_exists(pid) for pid in before)
 
@@ -115,7 +115,7 @@ def test_a_canary_takes_its_part_and_then_all(account: Account) -> None:
 def test_linear_steps_grow_until_the_new_fleet_takes_all(account: Account) -> None:
     name = serve(account, variant(account, greeting="old"))
     sizes = {"LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 50}}
-    update(account, name, blue_green("LINEAR", wait=50, termination=50, sizes=sizes), instances=2)
+    update(account, name, blue_green("LINEAR", wait=80, termination=80, sizes=sizes), instances=2)
     messages: list[str] = []
 
     def look() -> bool:
@@ -128,8 +128,8 @@ def test_linear_steps_grow_until_the_new_fleet_takes_all(account: Account) -> No
     until(look)
     baked = [message for message in messages if message.startswith("Baking")]
     assert baked == [
-        "Baking for 50 seconds (WaitIntervalInSeconds) with traffic enabled on linear capacity of 1 instance(s).",
-        "Baking for 50 seconds (TerminationWaitInSeconds) with traffic enabled on full capacity of 2 instance(s).",
+        "Baking for 80 seconds (WaitIntervalInSeconds) with traffic enabled on linear capacity of 1 instance(s).",
+        "Baking for 80 seconds (TerminationWaitInSeconds) with traffic enabled on full capacity of 2 instance(s).",
     ]
     assert "Launching 2 instance(s)." in messages
     assert set(greetings(account, name, 6)) == {"new"}
@@ -137,7 +137,7 @@ def test_linear_steps_grow_until_the_new_fleet_takes_all(account: Account) -> No
 
 def test_a_rolling_update_replaces_batch_by_batch(account: Account) -> None:
     name = serve(account, variant(account, instances=2, greeting="old"))
-    config = update(account, name, rolling(wait=120), instances=2)
+    config = update(account, name, rolling(wait=240), instances=2)
     step(account, name, "Baking")
     assert set(greetings(account, name, 20)) == {"old", "new"}
     until(lambda: len(describe(account, name)["ProductionVariants"]) and _counts(account, name) == (1, 1))
@@ -188,7 +188,7 @@ def test_an_alarm_while_the_old_fleet_still_waits_brings_it_back(account: Accoun
 def test_an_alarm_during_a_rolling_update_starts_the_old_instances_again(account: Account) -> None:
     name = serve(account, variant(account, instances=2, greeting="old"))
     with alarm(account) as alarmed:
-        update(account, name, guarded(rolling(wait=100), alarmed), instances=2)
+        update(account, name, guarded(rolling(wait=200), alarmed), instances=2)
         until(lambda: _counts(account, name) == (1, 1))
         trip(account, alarmed)
         description = account.endpoint(name)
@@ -203,7 +203,7 @@ def test_a_rollback_that_fails_leaves_both_configurations_serving(account: Accou
     names = {"GREETING": "old", "TIMES": str(tmp_path / "times"), "AT_MOST": "2"}
     name = serve(account, variant(account, instances=2, environment=names))
     with alarm(account) as alarmed:
-        update(account, name, guarded(rolling(wait=100), alarmed), instances=2)
+        update(account, name, guarded(rolling(wait=200), alarmed), instances=2)
         until(lambda: _counts(account, name) == (1, 1))
         trip(account, alarmed)
         description = until(
@@ -240,7 +240,7 @@ def test_a_deployment_that_takes_too_long_goes_back(account: Account) -> None:
 
 def test_the_last_deployment_config_is_used_again_when_it_is_retained(account: Account) -> None:
     name = serve(account, variant(account, greeting="old"))
-    policy = blue_green("ALL_AT_ONCE", termination=50)
+    policy = blue_green("ALL_AT_ONCE", termination=100)
     update(account, name, policy)
     account.endpoint(name)
     config = configure(account, variant(account))
