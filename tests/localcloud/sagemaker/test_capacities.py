@@ -13,7 +13,16 @@ from botocore.exceptions import ClientError
 
 from tests.localcloud.sagemaker.conftest import Account
 from tests.localcloud.sagemaker.test_killed_server import embedded
-from tests.localcloud.sagemaker.variants import configure, describe, greetings, pids, refused, serve, variant
+from tests.localcloud.sagemaker.variants import (
+    configure,
+    describe,
+    greetings,
+    pids,
+    refused,
+    serve,
+    serverless,
+    variant,
+)
 
 
 def adapt(account: Account, endpoint: str, **changes: dict[str, Any]) -> dict[str, Any]:
@@ -128,8 +137,9 @@ def test_an_update_retains_weights_and_counts_when_it_is_asked_to(account: Accou
 
 def test_after_a_kill_the_endpoint_serves_again_with_its_weights_and_counts(tmp_path: Path) -> None:
     with embedded(tmp_path) as (server, account):
-        name = serve(account, variant(account, "A"), variant(account, "B"))
-        adapt(account, name, A={"DesiredInstanceCount": 2, "DesiredWeight": 0})
+        name = serve(account, variant(account, "A"), variant(account, "B"), serverless(account, name="S"))
+        others = {"B": {"DesiredWeight": 3}, "S": {"DesiredWeight": 0, "ServerlessUpdateConfig": {"MaxConcurrency": 5}}}
+        adapt(account, name, A={"DesiredInstanceCount": 2, "DesiredWeight": 0}, **others)
         coming = configure(account, variant(account, "A", environment={"HEALTHY": "no"}))
         account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=coming)
         os.kill(server.pid, signal.SIGKILL)
@@ -138,7 +148,9 @@ def test_after_a_kill_the_endpoint_serves_again_with_its_weights_and_counts(tmp_
         description = account.endpoint(name)
         assert description["EndpointStatus"] == "InService"
         assert description["FailureReason"] == "the embedded cloud ended during the update."
-        assert numbers(description) == {"A": (0, 0, 2, 2), "B": (1, 1, 1, 1)}
+        assert numbers(description) == {"A": (0, 0, 2, 2), "B": (3, 3, 1, 1), "S": (0, 0, 0, 0)}
+        assert description["ProductionVariants"][2]["CurrentServerlessConfig"]["MaxConcurrency"] == 5
+        assert account.ask(name, TargetVariant="S")["greeting"] == "S"
         assert set(greetings(account, name, 5)) == {"B"}
         with pytest.raises(ClientError, match="Cannot delete endpoint configuration"):
             account.sagemaker.delete_endpoint_config(EndpointConfigName=description["EndpointConfigName"])

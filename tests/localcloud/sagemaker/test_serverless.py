@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.localcloud.sagemaker.conftest import Account, until
-from tests.localcloud.sagemaker.test_killed_server import embedded
 from tests.localcloud.sagemaker.variants import configure, describe, refused, serve, serverless, variant
 
 
@@ -87,20 +84,6 @@ def test_an_update_between_instances_and_serverless_goes_over_at_once(account: A
     assert account.endpoint(name)["EndpointConfigName"] == config
     assert account.ask(name)["greeting"] == "serverless"
     assert not psutil.pid_exists(pid)
-
-
-def test_a_changed_concurrency_outlives_a_kill(tmp_path: Path) -> None:
-    with embedded(tmp_path) as (server, account):
-        name = serve(account, serverless(account))
-        wanted = [{"VariantName": "AllTraffic", "ServerlessUpdateConfig": {"MaxConcurrency": 5}}]
-        account.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=wanted)
-        account.endpoint(name)
-        os.kill(server.pid, signal.SIGKILL)
-        server.wait()
-    with embedded(tmp_path) as (_, account):
-        (shown,) = account.endpoint(name)["ProductionVariants"]
-        assert shown["CurrentServerlessConfig"]["MaxConcurrency"] == 5
-        assert account.ask(name)["greeting"] == "AllTraffic"
 
 
 def test_what_does_not_go_together_is_refused(account: Account) -> None:
