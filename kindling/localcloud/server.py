@@ -36,6 +36,7 @@ SEAMS = (
     "kindling.localcloud.identity",
     "kindling.localcloud.buckets",
     "kindling.localcloud.persistence",
+    "kindling.localcloud.alarms",
     "kindling.localcloud.sagemaker",
 )
 # ... and these when the service is asked for the first time, or when a former cloud's state of it is brought back:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kindling.localcloud import scaling
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.controls import INTERRUPT_TRAINING_JOB
 from kindling.localcloud.sagemaker.limits import Limits
@@ -28,4 +29,5 @@ def install(
     )
     take_over(service)
     cloud.controls.add(INTERRUPT_TRAINING_JOB, service.training_jobs.interrupt)
+    scaling.install(cloud, service.endpoints)
     service.endpoints.resume()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from moto.core.errors import COMMON_ERROR_CODES
 from moto.core.exceptions import ServiceException
+
+# Any service may answer with it, so no service's model has it; moto's list of such codes lacks it.
+COMMON_ERROR_CODES.append("ThrottlingException")
 
 
 class InvalidRequestError(ServiceException):
@@ -33,6 +37,12 @@ class InvalidInvocationError(ServiceException):
     """The runtime's ValidationError: the endpoint cannot be asked."""
 
     code = "ValidationError"
+
+
+class ThrottledError(ServiceException):
+    """The runtime's ThrottlingException: as many requests are under way as a serverless variant may have."""
+
+    code = "ThrottlingException"
 
 
 class ModelFailedError(ServiceException):

@@ -35,7 +35,6 @@ _PRETENDED = frozenset(
         "CreateNotebookInstance",
         "StartNotebookInstance",
         "StartPipelineExecution",
-        "UpdateEndpointWeightsAndCapacities",
         "UpdateTrainingJob",
     }
 )

@@ -18,7 +18,7 @@ from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from kindling.localcloud import persistence
+from kindling.localcloud import alarms, persistence
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.controls import CONTROL_PATH
 from kindling.localcloud.images import Image
@@ -28,7 +28,17 @@ from kindling.localcloud.sagemaker.runner import ProcessRunner, Program
 from tests.ports import free_port
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:small"
-LIMITS = Limits(stop_grace_s=1, peers_grace_s=1, checkpoints_s=0.1, ping_s=20, serving_grace_s=1, invocation_s=1)
+LIMITS = Limits(
+    stop_grace_s=1,
+    peers_grace_s=1,
+    checkpoints_s=0.1,
+    ping_s=20,
+    serving_grace_s=1,
+    invocation_s=1,
+    restart_pause_s=0.2,
+    serverless_idle_s=1,
+    time_scale=0.005,
+)
 PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
 
 
@@ -46,6 +56,7 @@ def start(state: Path) -> tuple[Cloud, Any]:
     cloud.images.record(IMAGE, Image(algorithm="small", built_as="small"))
     runner = ProcessRunner(cloud.processes, cloud.images, lambda name: PROGRAM)
     install(cloud, runner=runner, limits=LIMITS, cores=64)  # so that a job which waits keeps no other from running
+    alarms.install(cloud, pause_s=0.1)
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     return cloud, server
 

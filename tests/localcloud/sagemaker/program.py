@@ -161,6 +161,8 @@ class Server(BaseHTTPRequestHandler):
             return
         if body == b"die":
             os._exit(3)
+        if body == b"think":
+            time.sleep(0.7)
         if body == b"sleep":
             time.sleep(60)
         if "TRANSFORM" in os.environ:
@@ -221,11 +223,21 @@ def transformed(body: bytes) -> tuple[int, bytes]:
     return 200, body.upper()
 
 
+def started_before(times: Path) -> int:
+    """How often this was called with that file."""
+    with times.open("ab") as file:
+        before = file.tell()
+        file.write(b"x")
+    return before
+
+
 def serve() -> int:
     print("serving", flush=True)
     if "EXIT" in os.environ:
         print("ClientError: the model cannot be read.", flush=True)
         return int(os.environ["EXIT"])
+    if "TIMES" in os.environ and started_before(Path(os.environ["TIMES"])) >= int(os.environ["AT_MOST"]):
+        return 9
     ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Server).serve_forever()
     return 0
 

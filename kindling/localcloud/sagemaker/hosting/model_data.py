@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kindling.localcloud.sagemaker import archives
@@ -13,32 +13,45 @@ from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.objects import Address, Objects
 
 
-def bring(model: Model, objects: Objects, bases: Sequence[Path]) -> None:
-    """Make the folder `model` in each of `bases`, filled with what the model's archive, or its prefix, holds.
+def fill(model: Model, objects: Objects, folder: Path, go_on: Callable[[], None] = lambda: None) -> None:
+    """Make `folder`, with what the model's archive or its prefix holds; empty when the image holds the model.
 
+    Args:
+        go_on: called now and then while an archive is downloaded; raises to give up.
     Raises:
-        DataError: the archive is not there or cannot be unpacked.
+        DataError: the data is not there or cannot be unpacked.
     """
-    for base in bases:
-        (base / "model").mkdir(parents=True)
+    folder.mkdir(parents=True)
     if model.data is None:
         return
-    first = bases[0] / "model"
     if model.packed:
-        _unpack(model.data, objects, bases[0].parent / "model.tar.gz", first)
+        _unpack(model.data, objects, folder, go_on)
     else:
-        objects.read_below(model.data, first)
-    for base in bases[1:]:
+        objects.read_below(model.data, folder)
+
+
+def bring(model: Model, objects: Objects, bases: Sequence[Path]) -> None:
+    """Make the folder `model` in each of `bases`, filled as `fill` does.
+
+    Raises:
+        DataError: as `fill`.
+    """
+    first, *others = [base / "model" for base in bases]
+    fill(model, objects, first)
+    for other in others:
         # The same bytes on disk and in memory serve all instances.
-        shutil.copytree(first, base / "model", copy_function=os.link, dirs_exist_ok=True)
+        shutil.copytree(first, other, copy_function=os.link)
 
 
-def _unpack(data: Address, objects: Objects, archive: Path, folder: Path) -> None:
-    with archive.open("wb") as file:
-        objects.read_into(data, file)
+def _unpack(data: Address, objects: Objects, folder: Path, go_on: Callable[[], None]) -> None:
+    archive = folder.with_name("model.tar.gz")
     try:
+        with archive.open("wb") as file:
+            for block in objects.blocks(data):
+                file.write(block)
+                go_on()
         archives.unpack(archive, folder)
     except DataError as error:
         raise DataError(f"{data}: {error}") from error
     finally:
-        archive.unlink()
+        archive.unlink(missing_ok=True)

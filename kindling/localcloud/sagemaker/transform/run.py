@@ -34,7 +34,8 @@ class TransformRun(JobRun[TransformJob]):
         super().__init__(job, around)
         resources = job.request["TransformResources"]
         self._type = resources["InstanceType"]
-        self._variant = Variant("transform", model, resources["InstanceCount"], 1.0, None)
+        count = {"VariantName": "transform", "InitialInstanceCount": resources["InstanceCount"]}
+        self._variant = Variant.of(count, model)
         self._instances: list[Instance] = []
         self._starting = threading.Lock()
 
