@@ -27,3 +27,4 @@ def install(
     )
     take_over(service)
     service.endpoints.resume()
+    service.asynchronous.resume()

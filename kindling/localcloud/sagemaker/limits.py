@@ -1,4 +1,4 @@
-"""How long the embedded SageMaker waits, in seconds. The defaults are the service's."""
+"""How long the embedded SageMaker waits, in seconds, and how much it takes. The defaults are the service's."""
 
 from __future__ import annotations
 
@@ -14,3 +14,6 @@ class Limits:
     ping_s: float = 240  # from the start of a serving container to its first healthy /ping
     serving_grace_s: float = 30  # a serving container
     invocation_s: float = 60  # an answer to an invocation
+    stream_s: float = 480  # the whole of a streamed answer
+    loading_s: float = 360  # a model of a multi-model endpoint
+    payload_bytes: int = 25 * 2**20  # the body of an invocation

@@ -24,8 +24,10 @@ from kindling.localcloud.sagemaker import Limits, install
 from kindling.localcloud.sagemaker.runner import ProcessRunner, Program
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:small"
-LIMITS = Limits(stop_grace_s=1, peers_grace_s=1, ping_s=20, serving_grace_s=1, invocation_s=1)
+SERVING_IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:serving"
+LIMITS = Limits(stop_grace_s=1, peers_grace_s=1, ping_s=20, serving_grace_s=1, invocation_s=1, stream_s=2)
 PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
+SERVING_PROGRAM = Program((sys.executable, str(Path(__file__).with_name("serving_program.py"))))
 
 
 def start(state: Path) -> tuple[Cloud, Any]:
@@ -34,7 +36,9 @@ def start(state: Path) -> tuple[Cloud, Any]:
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
     cloud = Cloud(state=state, port=server.port)
     cloud.images.record(IMAGE, Image(algorithm="small", built_as="small"))
-    runner = ProcessRunner(cloud.processes, cloud.images, lambda name: PROGRAM)
+    cloud.images.record(SERVING_IMAGE, Image(algorithm="serving", built_as="serving"))
+    programs = {"serving": SERVING_PROGRAM}
+    runner = ProcessRunner(cloud.processes, cloud.images, lambda name: programs.get(name, PROGRAM))
     install(cloud, runner=runner, limits=LIMITS, cores=64)  # so that a job which waits keeps no other from running
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     return cloud, server

@@ -93,6 +93,7 @@ def wait(how: str) -> None:
 
 class Server(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is two writes; the second is not to wait for an acknowledgement
 
     def do_GET(self) -> None:
         self.answer(200 if os.environ.get("HEALTHY", "yes") == "yes" else 503, b"", "text/plain")

@@ -11,6 +11,7 @@ from typing import Any
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfig
 from kindling.localcloud.sagemaker.hosting.fleet import Fleet
+from kindling.localcloud.sagemaker.hosting.inference_options import capture_summary
 from kindling.localcloud.sagemaker.hosting.instance import NotHealthyError
 
 CREATING, UPDATING, IN_SERVICE, DELETING, FAILED = "Creating", "Updating", "InService", "Deleting", "Failed"
@@ -119,6 +120,8 @@ class Endpoint:
                 "CreationTime": self.creation_time,
                 "LastModifiedTime": self.last_modified_time,
                 "LastDeploymentConfig": self.deployment_config,
+                "DataCaptureConfig": capture_summary((self.fleet or self._target).config.request),
+                "AsyncInferenceConfig": (self.fleet or self._target).config.asynchronous,
             }
             return {name: value for name, value in description.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""The operations on endpoints, and the way of an invocation to a container."""
+"""CreateEndpoint, UpdateEndpoint, DescribeEndpoint, DeleteEndpoint and ListEndpoints."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import urllib3
-
-from kindling.localcloud.sagemaker.errors import InvalidInvocationError, InvalidRequestError, ModelFailedError
-from kindling.localcloud.sagemaker.hosting.endpoint import CREATING, DELETING, FAILED, UPDATING, Endpoint
+from kindling.localcloud.sagemaker.errors import InvalidRequestError
+from kindling.localcloud.sagemaker.hosting.endpoint import DELETING, FAILED, UPDATING, Endpoint
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfigs
-from kindling.localcloud.sagemaker.hosting.fleet import LOG_GROUP, Fleet
+from kindling.localcloud.sagemaker.hosting.fleet import Fleet
 from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
@@ -102,35 +100,6 @@ class Endpoints:
         endpoints, token = page(self.resources.all(), request, "Descending")
         return answer("Endpoints", [endpoint.summary() for endpoint in endpoints], token)
 
-    def invoke(
-        self, name: str, body: bytes, headers: dict[str, str], variant: str | None
-    ) -> tuple[str, urllib3.BaseHTTPResponse]:
-        """The container's answer to an invocation, and the variant that gave it.
-
-        Raises:
-            InvalidInvocationError: no such endpoint, or it does not serve yet.
-            ModelFailedError: the container answered with an error, or not at all.
-        """
-        endpoint = self.resources.find(name)
-        if endpoint is None:
-            raise InvalidInvocationError(f"Endpoint {name} of account {self._account} not found.")
-        fleet = endpoint.fleet
-        if fleet is None or endpoint.status in (CREATING, DELETING, FAILED):
-            raise InvalidInvocationError(f"Endpoint {name} is in status {endpoint.status}; it must be InService.")
-        instance = fleet.choose(variant)
-        if instance is None:
-            raise self._failure(fleet, name, variant, 503, "no container of the endpoint is running")
-        try:
-            answer = instance.post(body, headers)
-        except urllib3.exceptions.TimeoutError:
-            limit = self._around.limits.invocation_s
-            raise self._failure(fleet, name, variant, 500, f"no answer within {limit:g} s") from None
-        except urllib3.exceptions.HTTPError as error:
-            raise self._failure(fleet, name, variant, 500, f"the connection broke: {error}") from None
-        if answer.status >= 400:
-            raise self._failure(fleet, name, variant, answer.status, answer.data.decode("utf-8", errors="replace"))
-        return instance.variant.name, answer
-
     def _restored(self, record: dict[str, Any]) -> Endpoint:
         def fleet(kept: dict[str, Any] | None) -> Fleet | None:
             return Fleet.restored(record["name"], kept, self._around) if kept else None
@@ -142,19 +111,6 @@ class Endpoints:
             self.resources.changed(endpoint)
         except StoreError:  # it serves on; were the cloud to end now, it would be found as it was before
             _logger.exception("endpoint %s", endpoint.name)
-
-    @property
-    def _account(self) -> str:
-        return self.resources.arn("").split(":")[4]
-
-    def _failure(self, fleet: Fleet, name: str, variant: str | None, status: int, text: str) -> ModelFailedError:
-        side = "client" if status < 500 else "server"
-        message = (
-            f'Received {side} error ({status}) from primary with message "{text}". '
-            f"See the log group {LOG_GROUP}/{name} in account {self._account} for more information."
-        )
-        stream_arn = fleet.stream_of(variant).arn
-        return ModelFailedError(message, status=status, answer=text, log_stream_arn=stream_arn)
 
     def _user_of(self, config: str) -> str | None:
         """The endpoint that serves a configuration or is on the way to, unless it is going."""

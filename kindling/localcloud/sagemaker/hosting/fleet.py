@@ -83,6 +83,10 @@ class Fleet:
         healthy = [instance for instance in self._instances[name] if instance.healthy]
         return healthy[next(self._turns[name]) % len(healthy)] if healthy else None
 
+    def healthy(self, variant: str) -> list[Instance]:
+        """The instances of a variant that can be asked."""
+        return [instance for instance in self._instances[variant] if instance.healthy]
+
     def stream_of(self, variant: str | None) -> LogStream:
         """A log stream of a variant, for a message that no instance answers for."""
         return self._instances[variant or self.variants[0].name][0].stream
@@ -101,7 +105,7 @@ class Fleet:
         bases = [self._folder / f"{variant.name}-{number}" for number in range(1, variant.instances + 1)]
         for base in bases:
             (base / "model").mkdir(parents=True)
-        if variant.model.data is not None:
+        if variant.model.data is not None and not variant.model.multi:
             self._bring(variant.model, bases[0] / "model")
             for base in bases[1:]:
                 # The same bytes on disk and in memory serve all instances.
@@ -125,11 +129,12 @@ class Fleet:
             self._around.logs, f"{LOG_GROUP}/{self._endpoint}", f"{variant.name}/i-{uuid.uuid4().hex[:17]}"
         )
         reachable = {} if variant.model.isolated else self._around.client_environment
+        several = {"SAGEMAKER_MULTI_MODEL": "true"} if variant.model.multi else {}
         start = Start(
             name=f"{self._endpoint}/{base.name}",
             image=variant.model.image,
             command="serve",
             base=base,
-            environment={**reachable, **variant.model.environment},
+            environment={**reachable, **several, **variant.model.environment},
         )
         return Instance(variant, start, self._around.runner, stream, self._around.limits)

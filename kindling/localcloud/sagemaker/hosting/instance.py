@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
 
 import urllib3
 
@@ -83,16 +86,40 @@ class Instance:
                 raise NotHealthyError(self._reason(f"/ping did not answer 200 within {limit:g} s"))
         self._healthy.set()
 
-    def post(self, body: bytes, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        """Send an invocation.
+    @property
+    def base(self) -> Path:
+        """The folder that stands for the container's /opt/ml."""
+        return self._start.base
 
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | IO[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        stream: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request to the container.
+
+        Args:
+            timeout_s: for the whole answer; by default what an invocation may take.
+            stream: leave the answer's body to be read by the caller, who closes the answer.
         Raises:
             urllib3.exceptions.HTTPError: no answer in time, or no connection.
         """
         assert self._running is not None
-        timeout = urllib3.Timeout(total=self._limits.invocation_s)
-        pool = self._running.pool
-        return pool.urlopen("POST", "/invocations", body=body, headers=headers, timeout=timeout, retries=False)
+        return self._running.pool.urlopen(
+            method,
+            path,
+            body=body,
+            headers=headers,
+            timeout=urllib3.Timeout(total=timeout_s or self._limits.invocation_s),
+            retries=False,
+            redirect=False,
+            preload_content=not stream,
+        )
 
     def stop(self) -> None:
         """End the container: SIGTERM, and SIGKILL after the grace time; then remove its folder."""

@@ -20,6 +20,7 @@ _CONTAINER: Supported = {
     "ModelDataUrl": None,
     "ModelDataSource": {"S3DataSource": {"S3Uri": None, "S3DataType": None, "CompressionType": None}},
     "Environment": None,
+    "MultiModelConfig": {"ModelCacheSetting": None},
 }
 # Network isolation and the VPC change nothing here: a container is a process of this machine.
 _SUPPORTED: Supported = {
@@ -56,6 +57,11 @@ class Model:
         source = self.container.get("ModelDataSource", {}).get("S3DataSource")
         url = url or (source and source["S3Uri"])
         return Address.parse(url) if url else None
+
+    @property
+    def multi(self) -> bool:
+        """Whether `data` is the beginning of the addresses of many models, which invocations name."""
+        return self.container.get("Mode") == "MultiModel"
 
     @classmethod
     def restored(cls, record: Mapping[str, Any]) -> Model:
@@ -101,7 +107,8 @@ class Models:
         container = container_of(request)
         if not container.get("Image"):
             raise InvalidRequestError("PrimaryContainer.Image is required.")
-        require("PrimaryContainer.Mode", container.get("Mode"), "SingleModel")
+        caching = container.get("MultiModelConfig", {}).get("ModelCacheSetting")
+        require("PrimaryContainer.MultiModelConfig.ModelCacheSetting", caching, "Enabled")
         if source := container.get("ModelDataSource", {}).get("S3DataSource"):
             require("ModelDataSource.S3DataSource.S3DataType", source["S3DataType"], "S3Object")
             require("ModelDataSource.S3DataSource.CompressionType", source["CompressionType"], "Gzip")
@@ -135,7 +142,10 @@ class Models:
             address = model.data
         except DataError as error:
             raise InvalidRequestError(f"PrimaryContainer.ModelDataUrl: {error}") from None
-        if address is not None and not self._around.objects.exists(address):
+        if model.multi:
+            if address is None or not self._around.objects.has_bucket(address.bucket):
+                raise InvalidRequestError(f"Could not find model data at {address}.")
+        elif address is not None and not self._around.objects.exists(address):
             raise InvalidRequestError(f"Could not find model data at {address}.")
 
 
