@@ -86,7 +86,10 @@ class Server(BaseHTTPRequestHandler):
             released.set()
             self.answer(200, b"released")
         elif asked == "wait":
-            while not Path(argument).exists():
+            awaited, _, started = argument.partition(" ")
+            if started:
+                Path(started).touch()
+            while not Path(awaited).exists():
                 time.sleep(0.02)
             self.answer(200, f"waited, at most {most_at_once} at once".encode())
         elif asked == "close":

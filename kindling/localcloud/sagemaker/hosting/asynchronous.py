@@ -48,6 +48,7 @@ class AsyncInvocations:
         self._changed = threading.Condition()
         self._waiting: dict[str, list[AsyncRequest]] = defaultdict(list)
         self._under_way: Counter[Instance] = Counter()
+        self._restored: set[str] = set()  # keys of requests that a former cloud accepted
         self._dispatcher: threading.Thread | None = None
         self._measured = 0.0
 
@@ -59,6 +60,7 @@ class AsyncInvocations:
         with self._changed:
             for request in sorted(kept, key=lambda request: request.received):
                 self._waiting[request.endpoint].append(request)
+                self._restored.add(request.key)
             self._begin()
 
     def accept(self, request: Mapping[str, Any], body: bytes) -> Reply:
@@ -118,7 +120,7 @@ class AsyncInvocations:
                 self._forget(request)  # its endpoint is gone, and with it, as on the service, the queue
             elif request.expired:
                 self._start(self._expire, request, fleet)
-            elif fleet is not None and (instance := self._free(fleet)) is not None:
+            elif fleet is not None and self._has_places(request) and (instance := self._free(fleet)) is not None:
                 self._under_way[instance] += 1
                 self._start(self._run, request, instance)
             else:
@@ -128,6 +130,17 @@ class AsyncInvocations:
 
     def _start(self, work: Any, *given: Any) -> None:
         threading.Thread(target=work, args=given, name="async invocation", daemon=True).start()
+
+    def _has_places(self, request: AsyncRequest) -> bool:
+        """Whether a request's input and output are there.
+
+        The cloud forgets its buckets when it ends; a request that outlived it waits until they are made again.
+        """
+        if request.key not in self._restored:
+            return True
+        location, objects = request.request.get("InputLocation"), self._around.objects
+        found = location is None or objects.exists(Address.parse(location))
+        return found and objects.has_bucket(Address.parse(request.output).bucket)
 
     def _free(self, fleet: Fleet) -> Instance | None:
         """The healthy instance with the fewest requests, when it may have one more."""
@@ -236,6 +249,7 @@ class AsyncInvocations:
         self._forget(request)
 
     def _forget(self, request: AsyncRequest) -> None:
+        self._restored.discard(request.key)
         try:
             self._store.remove(_KIND, request.key)
         except StoreError:  # were the cloud to end now, the request would be done once more

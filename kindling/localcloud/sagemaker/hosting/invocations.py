@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from kindling.localcloud.sagemaker.hosting.multi_model import MultiModels
 from kindling.localcloud.sagemaker.hosting.sessions import CLOSED, NEW, NEW_SESSION, Sessions
 from kindling.localcloud.sagemaker.resources import Resources
 from kindling.localcloud.sagemaker.surroundings import Surroundings
+
+_logger = logging.getLogger(__name__)
 
 CUSTOM = "X-Amzn-SageMaker-Custom-Attributes"
 VARIANT = "x-Amzn-Invoked-Production-Variant"
@@ -93,8 +96,6 @@ class Invocations:
         began = time.perf_counter()
         name = request["EndpointName"]
         fleet = self.fleet(request, asynchronous=False)
-        if request.get("SessionId") == NEW_SESSION:
-            raise InvalidInvocationError("A session is created by InvokeEndpoint, not by a streaming invocation.")
         instance = self._instance(fleet, request)
         if instance.variant.model.multi:
             raise InvalidInvocationError(f"Endpoint {name} is a multi-model endpoint and does not support streaming.")
@@ -164,21 +165,29 @@ class Invocations:
     def _frames(self, name: str, instance: Instance, answer: urllib3.BaseHTTPResponse, began: float) -> Iterator[bytes]:
         """The frames of a streamed answer; one that tells of a failure is the last."""
         deadline = began + self._limits.stream_s
-        status, failure = answer.status, None
+        status = answer.status
+        failure: bytes | None = None
         try:
             for part in _parts(answer, deadline):
                 yield event_stream.part(part)
         except urllib3.exceptions.TimeoutError:
-            status, failure = NO_ANSWER, ("ModelInvocationTimeExceeded", f"no end within {self._limits.stream_s:g} s")
+            failure = _stream_failed("ModelInvocationTimeExceeded", f"no end within {self._limits.stream_s:g} s")
         except urllib3.exceptions.HTTPError:
-            status, failure = NO_ANSWER, ("StreamBroken", "the connection to the model was reset or closed")
+            failure = _stream_failed("StreamBroken", "the connection to the model was reset or closed")
+        except Exception:  # the caller would take a stream that just ends for a whole one
+            _logger.exception("stream of %s", name)
+            failure = event_stream.failure("InternalStreamFailure", Message="The embedded cloud failed; see its log.")
         finally:
             answer.close()
-            ended = Outcome(None if failure else answer, status, "", time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            ended = Outcome(None, NO_ANSWER, "", seconds) if failure else Outcome(answer, status, "", seconds)
             self._measure(name, instance, ended, began)
         if failure:
-            code, words = failure
-            yield event_stream.failure("ModelStreamError", Message=f"The stream failed: {words}.", ErrorCode=code)
+            yield failure
+
+
+def _stream_failed(code: str, words: str) -> bytes:
+    return event_stream.failure("ModelStreamError", Message=f"The stream failed: {words}.", ErrorCode=code)
 
 
 def _headers(request: Mapping[str, Any]) -> dict[str, str]:
