@@ -60,6 +60,9 @@ class Server(BaseHTTPRequestHandler):
         elif not Path(wanted["url"], "words").is_file():
             self.answer(400, b"a model needs words")
         else:
+            awaited = Path(wanted["url"], "awaited")
+            while awaited.is_file() and not Path(awaited.read_text()).exists():
+                time.sleep(0.02)
             models[wanted["model_name"]] = wanted["url"]
             self.answer(200, b"{}")
 

@@ -146,6 +146,20 @@ def test_a_container_that_was_started_again_gets_its_models_again(account: Accou
     assert again["pid"] != before
 
 
+def test_a_model_that_takes_long_to_load_is_not_ready_and_answers_later(
+    account: Account, prefix: str, tmp_path: Path
+) -> None:
+    name = several(account, prefix, room=2)
+    key = prefix.removeprefix(f"s3://{account.bucket}/") + "slow.tar.gz"
+    account.put(key, model_archive(words=b"slow", awaited=str(tmp_path / "go").encode()))
+    error = refused(account, name, TargetModel="slow.tar.gz")
+    assert error["Error"]["Code"] == "ModelNotReadyException"
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 429
+    (tmp_path / "go").touch()
+    assert ask(account, name, "slow")["words"] == "slow"
+    assert metric(account, name, "ModelLoadingTime", "SampleCount") == 1
+
+
 def test_a_models_own_404_is_the_callers(account: Account, prefix: str) -> None:
     name = several(account, prefix, room=2)
     error = refused(account, name, b"fail 404", TargetModel="one.tar.gz")

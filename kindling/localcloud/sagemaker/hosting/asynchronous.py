@@ -46,11 +46,12 @@ class AsyncInvocations:
         self._around = around
         self._store = around.cloud.store
         self._changed = threading.Condition()
-        self._waiting: dict[str, list[AsyncRequest]] = defaultdict(list)
+        self._waiting: dict[str, dict[str, AsyncRequest]] = defaultdict(dict)  # by endpoint and key, in their order
+        self._unfinished: Counter[str] = Counter()  # by endpoint: waiting or under way
         self._under_way: Counter[Instance] = Counter()
         self._restored: set[str] = set()  # keys of requests that a former cloud accepted
         self._dispatcher: threading.Thread | None = None
-        self._measured = 0.0
+        self._measured: dict[str, float] = {}
 
     def resume(self) -> None:
         """Take up the requests that a former cloud accepted and did not finish."""
@@ -59,9 +60,8 @@ class AsyncInvocations:
             return
         with self._changed:
             for request in sorted(kept, key=lambda request: request.received):
-                self._waiting[request.endpoint].append(request)
                 self._restored.add(request.key)
-            self._begin()
+                self._enqueue(request)
 
     def accept(self, request: Mapping[str, Any], body: bytes) -> Reply:
         """Put a request into its endpoint's queue; it is in the store when this returns.
@@ -86,15 +86,16 @@ class AsyncInvocations:
         accepted = AsyncRequest.accepted(request, body, endpoint.creation_time, config)
         self._store.put(_KIND, accepted.key, accepted.record())
         with self._changed:
-            self._waiting[accepted.endpoint].append(accepted)
-            self._begin()
+            self._enqueue(accepted)
         headers = {"Content-Type": "application/json", "X-Amzn-SageMaker-OutputLocation": accepted.output}
         if accepted.failure:
             headers["X-Amzn-SageMaker-FailureLocation"] = accepted.failure
         return Reply(headers, (json.dumps({"InferenceId": accepted.request["InferenceId"]}).encode(),), 202)
 
-    def _begin(self) -> None:
-        """Have the queues looked after. The lock is held."""
+    def _enqueue(self, request: AsyncRequest) -> None:
+        """Let a request wait, and have the queues looked after. The lock is held."""
+        self._waiting[request.endpoint][request.key] = request
+        self._unfinished[request.endpoint] += 1
         if self._dispatcher is None:
             self._dispatcher = threading.Thread(target=self._dispatch_forever, name="async inference", daemon=True)
             self._dispatcher.start()
@@ -103,10 +104,13 @@ class AsyncInvocations:
     def _dispatch_forever(self) -> None:
         while True:
             with self._changed:
-                while not self._waiting and not self._under_way:
+                while not self._unfinished and not self._measured:
                     self._changed.wait()
-                for name in list(self._waiting):
-                    self._dispatch(name)
+                for name in {*self._unfinished, *self._measured}:
+                    try:
+                        self._dispatch(name)
+                    except Exception:  # one endpoint's trouble must not stop the queues of all
+                        _logger.exception("asynchronous requests of %s", name)
                 self._changed.wait(_TICK_S)
 
     def _dispatch(self, name: str) -> None:
@@ -114,19 +118,23 @@ class AsyncInvocations:
         endpoint = self._endpoints.find(name)
         fleet = endpoint.fleet if endpoint is not None and endpoint.status != DELETING else None
         self._measure(name, fleet)
-        left = []
-        for request in self._waiting.pop(name):
+        waiting = self._waiting[name]
+        expired = []
+        for request in list(waiting.values()):
             if endpoint is None or endpoint.creation_time != request.endpoint_created:
                 self._forget(request)  # its endpoint is gone, and with it, as on the service, the queue
             elif request.expired:
-                self._start(self._expire, request, fleet)
+                expired.append(request)
             elif fleet is not None and self._has_places(request) and (instance := self._free(fleet)) is not None:
                 self._under_way[instance] += 1
                 self._start(self._run, request, instance)
             else:
-                left.append(request)
-        if left:
-            self._waiting[name] = left
+                continue
+            del waiting[request.key]
+        if expired:
+            self._start(self._expire, expired, fleet)
+        if not waiting:
+            del self._waiting[name]
 
     def _start(self, work: Any, *given: Any) -> None:
         threading.Thread(target=work, args=given, name="async invocation", daemon=True).start()
@@ -151,14 +159,16 @@ class AsyncInvocations:
         return instance if instance is not None and self._under_way[instance] < most else None
 
     def _measure(self, name: str, fleet: Fleet | None) -> None:
-        if time.monotonic() - self._measured < _SAMPLE_S:
+        """Tell CloudWatch how long the queue is, every now and then and once more when it is empty."""
+        now, unfinished = time.monotonic(), self._unfinished[name]
+        if unfinished and now - self._measured.get(name, -_SAMPLE_S) < _SAMPLE_S:
             return
-        self._measured = time.monotonic()
-        waiting = self._waiting[name]
-        healthy = fleet.healthy(fleet.variants[0].name) if fleet else []
-        size = len(waiting) + sum(self._under_way[one] for one in healthy)
-        oldest = max((request.age_s for request in waiting), default=0.0)
-        self._invocations.metrics.backlog(name, size, len(healthy), oldest)
+        self._measured[name] = now
+        if not unfinished:
+            del self._measured[name], self._unfinished[name]
+        healthy = len(fleet.healthy(fleet.variants[0].name)) if fleet else 0
+        oldest = max((request.age_s for request in self._waiting[name].values()), default=0.0)
+        self._invocations.metrics.backlog(name, unfinished, healthy, oldest)
 
     def _run(self, request: AsyncRequest, instance: Instance) -> None:
         """Ask an instance, and put what came of it where it belongs."""
@@ -232,11 +242,12 @@ class AsyncInvocations:
         file.seek(0)
         return size
 
-    def _expire(self, request: AsyncRequest, fleet: Fleet | None) -> None:
-        if fleet is not None:
-            self._invocations.metrics.expired(request.endpoint, fleet.variants[0].name)
-        reason = f"The request expired: it waited longer than {request.ttl_s:g} s in the queue."
-        self._finish(request, reason, reason, None)
+    def _expire(self, requests: list[AsyncRequest], fleet: Fleet | None) -> None:
+        for request in requests:
+            if fleet is not None:
+                self._invocations.metrics.expired(request.endpoint, fleet.variants[0].name)
+            reason = f"The request expired: it waited longer than {request.ttl_s:g} s in the queue."
+            self._finish(request, reason, reason, None)
 
     def _finish(self, request: AsyncRequest, failure: str | None, words: str, content_type: str | None) -> None:
         """Tell the end of a request, and forget it."""
@@ -249,7 +260,9 @@ class AsyncInvocations:
         self._forget(request)
 
     def _forget(self, request: AsyncRequest) -> None:
-        self._restored.discard(request.key)
+        with self._changed:
+            self._restored.discard(request.key)
+            self._unfinished[request.endpoint] -= 1
         try:
             self._store.remove(_KIND, request.key)
         except StoreError:  # were the cloud to end now, the request would be done once more

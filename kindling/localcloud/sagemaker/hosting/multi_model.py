@@ -15,8 +15,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -24,7 +25,7 @@ from weakref import WeakKeyDictionary, ref
 import urllib3
 
 from kindling.localcloud.sagemaker import archives
-from kindling.localcloud.sagemaker.errors import DataError, InvalidInvocationError
+from kindling.localcloud.sagemaker.errors import DataError, InvalidInvocationError, ModelNotReadyError
 from kindling.localcloud.sagemaker.hosting.endpoint_metrics import EndpointMetrics
 from kindling.localcloud.sagemaker.hosting.instance import Instance
 from kindling.localcloud.sagemaker.objects import Address
@@ -40,8 +41,8 @@ class _Loaded:
     name: str
     folder: Path
     under_way: int = 0
-    loading: threading.Lock = field(default_factory=threading.Lock)
     present: bool = False
+    loading: Future[urllib3.BaseHTTPResponse | None] | None = None
 
 
 class MultiModels:
@@ -65,6 +66,7 @@ class MultiModels:
 
         Raises:
             InvalidInvocationError: there is no such model, or its archive cannot be unpacked.
+            ModelNotReadyError: loading it takes longer than an invocation may.
             urllib3.exceptions.HTTPError: no answer in time, or no connection.
         """
         with self._lock:
@@ -98,13 +100,13 @@ class _Models:
         began = time.perf_counter()
         with self._in_use(model) as loaded:
             self._metrics.model_hit(self._endpoint, self._variant, loaded=loaded.present)
-            if (refused := self._load(model, loaded)) is not None:
+            if (refused := self._wait_until_loaded(model, loaded)) is not None:
                 return refused
             self._metrics.model_times(self._endpoint, self._variant, ModelLoadingWaitTime=time.perf_counter() - began)
             answer = self._ask(loaded, body, headers)
             if answer.status == _NOT_LOADED and not self._knows(loaded):
                 loaded.present = False  # the container was started again, and begins without a model
-                if (refused := self._load(model, loaded)) is not None:
+                if (refused := self._wait_until_loaded(model, loaded)) is not None:
                     return refused
                 answer = self._ask(loaded, body, headers)
             while answer.status == _NO_MEMORY and self._unload_one():
@@ -124,27 +126,63 @@ class _Models:
         try:
             yield loaded
         finally:
-            with self._lock:
-                loaded.under_way -= 1
-                if not loaded.present and not loaded.under_way and self._loaded.get(model) is loaded:
-                    del self._loaded[model]
+            self._let_go(model, loaded)
 
-    def _load(self, model: str, loaded: _Loaded) -> urllib3.BaseHTTPResponse | None:
-        """Have the container load a model, unless it has; the container's answer when it refused."""
-        with loaded.loading:
+    def _let_go(self, model: str, loaded: _Loaded) -> None:
+        with self._lock:
+            loaded.under_way -= 1
+            if not loaded.present and not loaded.under_way and self._loaded.get(model) is loaded:
+                del self._loaded[model]
+
+    def _wait_until_loaded(self, model: str, loaded: _Loaded) -> urllib3.BaseHTTPResponse | None:
+        """Have the container load a model, unless it has; the container's answer when it refused.
+
+        Raises:
+            ModelNotReadyError: that takes longer than an invocation may; it goes on.
+        """
+        with self._lock:
             if loaded.present:
                 return None
-            self._bring(model, loaded.folder)
-            began = time.perf_counter()
-            answer = self._post(loaded)
-            while answer.status == _NO_MEMORY and self._unload_one():
-                answer = self._post(loaded)
-            if not (200 <= answer.status < 300 or answer.status == _LOADED_ALREADY):
-                shutil.rmtree(loaded.folder.parent, ignore_errors=True)
-                return answer
-            loaded.present = True
-            self._metrics.model_times(self._endpoint, self._variant, ModelLoadingTime=time.perf_counter() - began)
+            loading = loaded.loading
+            if loading is None:
+                loading = loaded.loading = Future()
+                loaded.under_way += 1
+                work = (model, loaded, loading, self._instance())
+                threading.Thread(target=self._load, args=work, name=f"load {model}", daemon=True).start()
+        try:
+            return loading.result(self._around.limits.invocation_s)
+        except TimeoutError:
+            raise ModelNotReadyError(f"The model {model} is still being downloaded or loaded. Try again.") from None
+
+    def _load(
+        self,
+        model: str,
+        loaded: _Loaded,
+        loading: Future[urllib3.BaseHTTPResponse | None],
+        _instance: Instance | None,  # held while it is asked
+    ) -> None:
+        try:
+            refused = self._load_now(model, loaded)
+        except Exception as error:  # noqa: BLE001  it belongs to those who wait for the model
+            loaded.loading = None
+            loading.set_exception(error)
+        else:
+            loaded.present, loaded.loading = refused is None, None
+            loading.set_result(refused)
+        finally:
+            self._let_go(model, loaded)
         self._tell_count()
+
+    def _load_now(self, model: str, loaded: _Loaded) -> urllib3.BaseHTTPResponse | None:
+        self._bring(model, loaded.folder)
+        began = time.perf_counter()
+        answer = self._post(loaded)
+        while answer.status == _NO_MEMORY and self._unload_one():
+            answer = self._post(loaded)
+        if not (200 <= answer.status < 300 or answer.status == _LOADED_ALREADY):
+            shutil.rmtree(loaded.folder.parent, ignore_errors=True)
+            return answer
+        self._metrics.model_times(self._endpoint, self._variant, ModelLoadingTime=time.perf_counter() - began)
         return None
 
     def _bring(self, model: str, folder: Path) -> None:
