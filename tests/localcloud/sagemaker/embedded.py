@@ -25,7 +25,7 @@ from kindling.localcloud.sagemaker.runner import ProcessRunner, Program
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:small"
 SERVING_IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:serving"
-LIMITS = Limits(stop_grace_s=1, peers_grace_s=1, ping_s=20, serving_grace_s=1, invocation_s=1, stream_s=3)
+LIMITS = Limits(stop_grace_s=1, peers_grace_s=1, ping_s=20, serving_grace_s=1, invocation_s=1, stream_s=2)
 PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
 SERVING_PROGRAM = Program((sys.executable, str(Path(__file__).with_name("serving_program.py"))))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import psutil
 import pytest
 import urllib3
 from botocore.exceptions import ClientError
+from moto.cloudwatch import models, responses
 from moto.cloudwatch.models import CloudWatchBackend
 
 from kindling.localcloud.sagemaker.cloudwatch import CloudWatch, percentile
@@ -232,3 +234,10 @@ def test_a_hundred_thousand_invocations_take_a_few_megabytes_of_metrics() -> Non
 def test_an_endpoint_that_does_not_exist_is_told_with_its_account(account: Account) -> None:
     name = new_name("nowhere")
     assert refused(account, name)["Error"]["Message"] == f"Endpoint {name} of account 123456789012 not found."
+
+
+def test_moto_orders_dimensions_wrongly_and_knows_no_extended_statistics() -> None:
+    """A failure here says: what `teach_percentiles` mends in moto can go, or must change."""
+    assert "self.name < other.name and self.value < other.name" in inspect.getsource(models)
+    unsupported = inspect.getsource(responses).partition("# Unsupported Parameters")[2]
+    assert 'extended_statistics = self._get_param("ExtendedStatistics")' in unsupported

@@ -72,7 +72,7 @@ def test_the_last_frame_tells_why_a_stream_ended(account: Account, endpoint: str
     # botocore leaves out the error's own code, so it is read from the frames.
     url = f"http://127.0.0.1:{account.cloud.port}/endpoints/{endpoint}/invocations-response-stream"
     buffer = EventStreamBuffer()
-    buffer.add_data(urllib3.request("POST", url, body=how.encode()).data)
+    buffer.add_data(urllib3.request("POST", url, body=how.encode(), timeout=60).data)
     part, failure = list(buffer)
     assert part.payload == b"first "
     assert json.loads(failure.payload)["ErrorCode"] == code
