@@ -10,7 +10,9 @@ from kindling.localcloud.sagemaker import logs
 from kindling.localcloud.sagemaker.capacity import Capacity
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.events import Events
+from kindling.localcloud.sagemaker.hosting.asynchronous import AsyncInvocations
 from kindling.localcloud.sagemaker.hosting.endpoints import Endpoints
+from kindling.localcloud.sagemaker.hosting.invocations import Invocations
 from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.objects import Objects
@@ -45,7 +47,7 @@ class Service:
     """SageMaker's operations on one cloud."""
 
     def __init__(self, cloud: Cloud, runner: Runner, limits: Limits, cores: int) -> None:
-        self._region = cloud.region
+        self.region, self.limits = cloud.region, limits
         around = Surroundings(
             cloud=cloud,
             runner=runner,
@@ -63,6 +65,8 @@ class Service:
         self.models = Models(around)
         self.transform_jobs = TransformJobs(around, self.models.resources)
         self.endpoints = Endpoints(around, self.models)
+        self.invocations = Invocations(self.endpoints.resources, around)
+        self.asynchronous = AsyncInvocations(self.invocations, self.endpoints.resources, around)
         parts = (
             self.training_jobs,
             self.tuning_jobs,
@@ -90,8 +94,8 @@ class Service:
         if operation in _PRETENDED:
             raise not_implemented(operation)
         if operation in self._operations:
-            if region != self._region:
-                raise InvalidRequestError(f"the embedded cloud is in {self._region}, but the request is for {region}.")
+            if region != self.region:
+                raise InvalidRequestError(f"the embedded cloud is in {self.region}, but the request is for {region}.")
             return self._operations[operation](checked(operation, body))
         if operation in _TAG_OPERATIONS:
             return self._tags.call(operation, checked(operation, body))

@@ -14,8 +14,17 @@ from botocore.validate import ParamValidator
 
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 
-# Java's Unicode classes, which Python's `re` does not know, widened to what it does.
-_UNICODE_CLASSES = {r"\p{Alnum}": "a-zA-Z0-9", r"\p{L}": r"\w", r"\p{M}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s"}
+# What of Java's patterns Python's `re` does not know, widened to what it does.
+_UNICODE_CLASSES = {
+    r"\p{ASCII}": r"[\x00-\x7f]",
+    r"\p{Print}": " -~",
+    r"\p{Alnum}": "a-zA-Z0-9",
+    r"\p{L}": r"\w",
+    r"\p{M}": r"\w",
+    r"\p{N}": r"\d",
+    r"\p{Z}": r"\s",
+    r"\z": r"\Z",
+}
 
 Supported = Mapping[str, "Supported | None"]
 
@@ -40,11 +49,18 @@ def checked(operation: str, body: str) -> dict[str, Any]:
     report = ParamValidator().validate(request, shape)
     if report.has_errors():
         raise InvalidRequestError("; ".join(report.generate_report().splitlines()) + ".")
-    found = list(_violations(shape, request, ""))
-    if found:
-        noun = "error" if len(found) == 1 else "errors"
-        raise InvalidRequestError(f"{len(found)} validation {noun} detected: " + "; ".join(found))
+    if words := violations(shape, request):
+        raise InvalidRequestError(words)
     return dict(request)
+
+
+def violations(shape: Shape, request: Mapping[str, Any]) -> str | None:
+    """What a request breaks of its shape's bounds, patterns and enums, as the service words it; None when nothing."""
+    found = list(_violations(shape, request, ""))
+    if not found:
+        return None
+    noun = "error" if len(found) == 1 else "errors"
+    return f"{len(found)} validation {noun} detected: " + "; ".join(found)
 
 
 def refuse_unsupported(request: Mapping[str, Any], supported: Supported, path: str = "") -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.hosting.deployment import Deployment, RollbackNeededError
 from kindling.localcloud.sagemaker.hosting.fleet import Fleet
+from kindling.localcloud.sagemaker.hosting.inference_options import capture_summary
 from kindling.localcloud.sagemaker.hosting.instance import NotHealthyError
 
 CREATING, UPDATING, ROLLING_BACK, DELETING = "Creating", "Updating", "RollingBack", "Deleting"
@@ -169,6 +170,8 @@ class Endpoint:
                 "LastModifiedTime": self.last_modified_time,
                 "LastDeploymentConfig": self.deployment_config,
                 "PendingDeploymentSummary": self._pending(),
+                "DataCaptureConfig": capture_summary((self.fleet or self._target).config.request),
+                "AsyncInferenceConfig": (self.fleet or self._target).config.asynchronous,
             }
             return {name: value for name, value in description.items() if value is not None}
 

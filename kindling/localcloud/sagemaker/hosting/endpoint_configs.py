@@ -9,6 +9,7 @@ from typing import Any
 
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
+from kindling.localcloud.sagemaker.hosting.inference_options import ASYNCHRONOUS, CAPTURE, capture_of, check_options
 from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
@@ -35,6 +36,8 @@ _SUPPORTED: Supported = {
     "ExecutionRoleArn": None,
     "VpcConfig": None,
     "EnableNetworkIsolation": None,
+    "DataCaptureConfig": CAPTURE,
+    "AsyncInferenceConfig": ASYNCHRONOUS,
 }
 
 
@@ -94,6 +97,8 @@ class EndpointConfig:
         self.name: str = request["EndpointConfigName"]
         self.tags = tags_of(request)
         self.creation_time = self.last_modified_time = created or datetime.now(UTC)
+        self.capture: dict[str, Any] | None = capture_of(request)
+        self.asynchronous: dict[str, Any] | None = request.get("AsyncInferenceConfig")
 
     def variants(self, model: Callable[[str], Model]) -> list[Variant]:
         """The variants with their models, which `model` finds by name.
@@ -159,7 +164,7 @@ class EndpointConfigs:
         if len(set(names)) < len(names):
             raise InvalidRequestError("the names of production variants must differ.")
         config = EndpointConfig(request, self.resources.arn(request["EndpointConfigName"]))
-        config.variants(self._models.get)
+        check_options(request, [variant.model for variant in config.variants(self._models.get)])
         with self.resources.lock:
             self.resources.refuse_duplicate(config.name)
             self.resources.add(config)

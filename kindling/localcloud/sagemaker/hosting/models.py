@@ -20,6 +20,7 @@ _CONTAINER: Supported = {
     "ModelDataUrl": None,
     "ModelDataSource": {"S3DataSource": {"S3Uri": None, "S3DataType": None, "CompressionType": None}},
     "Environment": None,
+    "MultiModelConfig": {"ModelCacheSetting": None},
 }
 # Network isolation and the VPC change nothing here: a container is a process of this machine.
 _SUPPORTED: Supported = {
@@ -63,6 +64,11 @@ class Model:
     @property
     def _source(self) -> Mapping[str, str]:
         return dict(self.container.get("ModelDataSource", {}).get("S3DataSource", {}))
+
+    @property
+    def multi(self) -> bool:
+        """Whether `data` is the beginning of the addresses of many models, which invocations name."""
+        return self.container.get("Mode") == "MultiModel"
 
     @classmethod
     def restored(cls, record: Mapping[str, Any]) -> Model:
@@ -108,7 +114,8 @@ class Models:
         container = container_of(request)
         if not container.get("Image"):
             raise InvalidRequestError("PrimaryContainer.Image is required.")
-        require("PrimaryContainer.Mode", container.get("Mode"), "SingleModel")
+        caching = container.get("MultiModelConfig", {}).get("ModelCacheSetting")
+        require("PrimaryContainer.MultiModelConfig.ModelCacheSetting", caching, "Enabled")
         if source := container.get("ModelDataSource", {}).get("S3DataSource"):
             _check_source("PrimaryContainer.ModelDataSource.S3DataSource", source)
         if role := request.get("ExecutionRoleArn"):
@@ -141,6 +148,10 @@ class Models:
             address = model.data
         except DataError as error:
             raise InvalidRequestError(f"PrimaryContainer.ModelDataUrl: {error}") from None
+        if model.multi:
+            if address is None or not self._around.objects.has_bucket(address.bucket):
+                raise InvalidRequestError(f"Could not find model data at {address}.")
+            return
         if address is None:
             return
         objects = self._around.objects

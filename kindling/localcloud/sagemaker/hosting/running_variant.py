@@ -55,6 +55,11 @@ class RunningVariant:
         return len(self._instances)
 
     @property
+    def healthy(self) -> list[Instance]:
+        """Instances that can be asked."""
+        return [instance for instance in self._instances if instance.healthy]
+
+    @property
     def stream(self) -> LogStream:
         """A log stream of the variant, for a message that no instance answers for."""
         if self._instances:
@@ -149,12 +154,13 @@ class RunningVariant:
         shutil.copytree(self._model, base / "model", copy_function=os.link)
         model = self.variant.model
         reachable = {} if model.isolated else self._around.client_environment
+        several = {"SAGEMAKER_MULTI_MODEL": "true"} if model.multi else {}
         start = Start(
             name=f"{self._endpoint}/{base.name}",
             image=model.image,
             command="serve",
             base=base,
-            environment={**reachable, **model.environment},
+            environment={**reachable, **several, **model.environment},
         )
         return Instance(self.variant, start, self._around.runner, self._new_stream(), self._around.limits)
 
