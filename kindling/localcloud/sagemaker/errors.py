@@ -17,6 +17,12 @@ class ResourceInUseError(ServiceException):
     code = "ResourceInUse"
 
 
+class ResourceNotFoundError(ServiceException):
+    """ResourceNotFound: there is no such resource."""
+
+    code = "ResourceNotFound"
+
+
 class ConflictError(ServiceException):
     """ConflictException: the resource is in a state that does not allow it."""
 

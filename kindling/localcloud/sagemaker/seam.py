@@ -11,9 +11,10 @@ from moto.core.responses import ActionResult
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
-from kindling.localcloud.sagemaker.errors import InvalidInvocationError
-from kindling.localcloud.sagemaker.service import Service, not_implemented
+from kindling.localcloud.sagemaker.errors import InvalidInvocationError, ResourceNotFoundError
+from kindling.localcloud.sagemaker.service import Service
 
+RUNTIME_OPERATIONS = frozenset({"InvokeEndpoint"})  # those of SageMaker Runtime that are answered
 _CUSTOM = "X-Amzn-SageMaker-Custom-Attributes"
 _PASSED_ON = ("Content-Type", "Accept", _CUSTOM, "X-Amzn-SageMaker-Inference-Id")
 _NOT_IMPLEMENTED = (
@@ -37,6 +38,8 @@ def take_over(service: Service) -> None:
     moto.sagemaker.urls.url_paths["{0}/$"] = Api.dispatch
     for path in moto.sagemakerruntime.urls.url_paths:
         moto.sagemakerruntime.urls.url_paths[path] = Runtime.dispatch
+    # moto takes this path for one of SageMaker's own.
+    moto.sagemaker.urls.url_paths["{0}/endpoints/(?P<name>[^/]+)/invocations-response-stream$"] = Runtime.dispatch
 
 
 class _Api(SageMakerResponse):
@@ -55,13 +58,18 @@ class _Api(SageMakerResponse):
         try:
             found = self.embedded.answer(operation, self.body, self.region)
             if found is None:
-                return super().call_action()
+                return self._motos_answer()
             result = ActionResult(found)
         except ServiceException as error:
             result = ActionResult(error)
-        except NotImplementedError:
-            result = ActionResult(not_implemented(operation))
         return self.serialized(result)
+
+    def _motos_answer(self) -> Any:
+        try:
+            return super().call_action()
+        except (KeyError, AttributeError):  # what it comes to where moto does not ask whether there is such a record
+            words = f"{self._get_action()}: Could not find one of the resources that the request names."
+            raise ResourceNotFoundError(words) from None
 
 
 class _Runtime(SageMakerRuntimeResponse):
@@ -82,6 +90,10 @@ class _Runtime(SageMakerRuntimeResponse):
         }
         return answer.status, {**passed_back, "x-Amzn-Invoked-Production-Variant": variant}, answer.data
 
-    def invoke_endpoint_async(self) -> Any:
-        """Refused: moto would make up an answer."""
-        raise InvalidInvocationError("InvokeEndpointAsync is not implemented by the embedded cloud.")
+    def call_action(self) -> Any:
+        """Answer, or refuse by name: moto would make up an answer."""
+        operation = self._get_action()
+        if operation not in RUNTIME_OPERATIONS:
+            refusal = InvalidInvocationError(f"{operation} is not implemented by the embedded cloud.")
+            return self.serialized(ActionResult(refusal))
+        return super().call_action()

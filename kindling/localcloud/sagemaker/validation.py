@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, wraps
+from typing import Any, Final, Literal
 
 from botocore.model import ServiceModel, Shape
 from botocore.session import get_session
@@ -29,7 +29,10 @@ _JAVA = {
     "${1,256}": "$",
 }
 
-Supported = Mapping[str, "Supported | None"]
+# Stands for a member that may be given, is described as it was given, and changes nothing here.
+IGNORED: Final = "ignored"
+Supported = Mapping[str, "Supported | Literal['ignored'] | None"]
+_Method = Callable[[Any, dict[str, Any]], dict[str, Any]]
 
 
 @cache
@@ -64,7 +67,7 @@ def refuse_unsupported(request: Mapping[str, Any], supported: Supported, path: s
 
     Args:
         supported: the members that are understood; a mapping describes a structure (or each element of a list of
-            structures), None stands for any value.
+            structures), None and IGNORED stand for any value.
     Raises:
         InvalidRequestError: names the member.
     """
@@ -75,9 +78,24 @@ def refuse_unsupported(request: Mapping[str, Any], supported: Supported, path: s
                 raise InvalidRequestError(f"{where} is not implemented by the embedded cloud.")
             continue
         below = supported[name]
-        if below is not None:
+        if isinstance(below, Mapping):
             for element in value if isinstance(value, list) else [value]:
                 refuse_unsupported(element, below, f"{where}.")
+
+
+def accepts(supported: Supported) -> Callable[[_Method], _Method]:
+    """An operation that refuses by name whatever is not in `supported`, and can be asked for it: see coverage.py."""
+
+    def decorated(operation: _Method) -> _Method:
+        @wraps(operation)
+        def checking(self: Any, request: dict[str, Any]) -> dict[str, Any]:
+            refuse_unsupported(request, supported)
+            return operation(self, request)
+
+        checking.supported = supported  # type: ignore[attr-defined]
+        return checking
+
+    return decorated
 
 
 def require(path: str, found: str | None, *allowed: str) -> None:

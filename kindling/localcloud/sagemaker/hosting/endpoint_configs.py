@@ -12,16 +12,16 @@ from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, accepts
 
 _VARIANT: Supported = {
     "VariantName": None,
     "ModelName": None,
     "InitialInstanceCount": None,
-    "InstanceType": None,
+    "InstanceType": IGNORED,
     "InitialVariantWeight": None,
-    "VolumeSizeInGB": None,
-    "ModelDataDownloadTimeoutInSeconds": None,
+    "VolumeSizeInGB": IGNORED,
+    "ModelDataDownloadTimeoutInSeconds": IGNORED,
     "ContainerStartupHealthCheckTimeoutInSeconds": None,
 }
 # Encryption, network isolation and the VPC change nothing here: an instance is a process of this machine.
@@ -29,10 +29,10 @@ _SUPPORTED: Supported = {
     "EndpointConfigName": None,
     "ProductionVariants": _VARIANT,
     "Tags": None,
-    "KmsKeyId": None,
-    "ExecutionRoleArn": None,
-    "VpcConfig": None,
-    "EnableNetworkIsolation": None,
+    "KmsKeyId": IGNORED,
+    "ExecutionRoleArn": IGNORED,
+    "VpcConfig": IGNORED,
+    "EnableNetworkIsolation": IGNORED,
 }
 
 
@@ -116,9 +116,9 @@ class EndpointConfigs:
             "ListEndpointConfigs": self.list,
         }
 
+    @accepts(_SUPPORTED)
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a configuration and keep it."""
-        refuse_unsupported(request, _SUPPORTED)
         for variant in request["ProductionVariants"]:
             where = f"production variant {variant['VariantName']}: "
             for name in ("ModelName", "InstanceType", "InitialInstanceCount"):

@@ -16,17 +16,17 @@ from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
 from kindling.localcloud.sagemaker.surroundings import Surroundings
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, accepts
 from kindling.localcloud.store import StoreError
 
 _logger = logging.getLogger(__name__)
 
 # A deployment always goes over in one step, so the shape of a DeploymentConfig is checked and shown, and no more.
-_CREATE: Supported = {"EndpointName": None, "EndpointConfigName": None, "DeploymentConfig": None, "Tags": None}
+_CREATE: Supported = {"EndpointName": None, "EndpointConfigName": None, "DeploymentConfig": IGNORED, "Tags": None}
 _UPDATE: Supported = {
     "EndpointName": None,
     "EndpointConfigName": None,
-    "DeploymentConfig": None,
+    "DeploymentConfig": IGNORED,
     "RetainDeploymentConfig": None,
 }
 
@@ -60,9 +60,9 @@ class Endpoints:
             "ListEndpoints": self.list,
         }
 
+    @accepts(_CREATE)
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin to serve a configuration."""
-        refuse_unsupported(request, _CREATE)
         name = request["EndpointName"]
         config = self.configs.resources.get(request["EndpointConfigName"])
         fleet = Fleet(name, config, config.variants(self._models.get), self._around)
@@ -74,9 +74,9 @@ class Endpoints:
         endpoint.deploy(fleet)
         return {"EndpointArn": endpoint.arn}
 
+    @accepts(_UPDATE)
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin to serve another configuration; the present one serves until that one is healthy."""
-        refuse_unsupported(request, _UPDATE)
         endpoint = self.resources.get(request["EndpointName"])
         config = self.configs.resources.get(request["EndpointConfigName"])
         fleet = Fleet(endpoint.name, config, config.variants(self._models.get), self._around)

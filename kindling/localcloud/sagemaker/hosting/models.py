@@ -12,7 +12,7 @@ from kindling.localcloud.sagemaker.objects import Address, data_of
 from kindling.localcloud.sagemaker.registry.packages import ModelPackages
 from kindling.localcloud.sagemaker.resources import Operation, Resources, require_role, tags_of
 from kindling.localcloud.sagemaker.surroundings import Surroundings
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, accepts, require
 
 _CONTAINER: Supported = {
     "ContainerHostname": None,
@@ -24,14 +24,14 @@ _CONTAINER: Supported = {
     "ModelPackageName": None,
     "InferenceSpecificationName": None,
 }
-# Network isolation and the VPC change nothing here: a container is a process of this machine.
+# The VPC changes nothing here: a container is a process of this machine.
 _SUPPORTED: Supported = {
     "ModelName": None,
     "PrimaryContainer": _CONTAINER,
     "Containers": _CONTAINER,
     "ExecutionRoleArn": None,
     "Tags": None,
-    "VpcConfig": None,
+    "VpcConfig": IGNORED,
     "EnableNetworkIsolation": None,
 }
 
@@ -96,9 +96,9 @@ class Models:
             "ListModels": self.list,
         }
 
+    @accepts(_SUPPORTED)
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a model and keep it."""
-        refuse_unsupported(request, _SUPPORTED)
         request = self._with_packages_opened(request)
         container = container_of(request)
         if not container.get("Image"):

@@ -11,7 +11,7 @@ from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.errors import ConflictError, InvalidRequestError
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+from kindling.localcloud.sagemaker.validation import Supported, accepts, require
 
 _CREATE: Supported = {"ModelPackageGroupName": None, "ModelPackageGroupDescription": None, "Tags": None}
 _KEPT = ("name", "arn", "tags", "description", "creation_time", "last_version", "policy")
@@ -94,9 +94,9 @@ class ModelPackageGroups:
             raise InvalidRequestError(f"ModelPackageGroup {arn} does not exist.")
         return found
 
+    @accepts(_CREATE)
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Make a group without packages."""
-        refuse_unsupported(request, _CREATE)
         name = request["ModelPackageGroupName"]
         group = ModelPackageGroup(
             name, self.resources.arn(name), tags_of(request), request.get("ModelPackageGroupDescription")

@@ -12,7 +12,7 @@ from kindling.localcloud.sagemaker.registry.groups import ModelPackageGroups
 from kindling.localcloud.sagemaker.registry.package import ModelPackage
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
 from kindling.localcloud.sagemaker.surroundings import Surroundings
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, accepts
 
 _CONTAINER: Supported = {
     "ContainerHostname": None,
@@ -57,7 +57,7 @@ _CREATE: Supported = {
     "SourceUri": None,
     "ModelCard": None,
     "ModelLifeCycle": None,
-    "SecurityConfig": None,
+    "SecurityConfig": IGNORED,
 }
 _UPDATE: Supported = {
     "ModelPackageArn": None,
@@ -107,9 +107,9 @@ class ModelPackages:
             raise InvalidRequestError(f"ModelPackage {arn} does not exist.")
         return found
 
+    @accepts(_CREATE)
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a package and keep it, as the next version of its group or under its own name."""
-        refuse_unsupported(request, _CREATE)
         if request.get("ModelPackageName") and request.get("ModelPackageGroupName"):
             raise InvalidRequestError(
                 "Both ModelPackageName and ModelPackageGroupName are provided in the input. "
@@ -121,9 +121,9 @@ class ModelPackages:
             raise InvalidRequestError("Missing ARN.")
         return {"ModelPackageArn": self._create_named(request).arn}
 
+    @accepts(_UPDATE)
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
         """Approve or reject a version, or change what is said of a package."""
-        refuse_unsupported(request, _UPDATE)
         with self.resources.lock:
             package = self.get(request["ModelPackageArn"])
             if "ModelApprovalStatus" in request and package.group is None:

@@ -18,7 +18,7 @@ from kindling.localcloud.sagemaker.training.checkpoints import prefix_of
 from kindling.localcloud.sagemaker.training.job import FINAL, TrainingJob, interrupted
 from kindling.localcloud.sagemaker.training.metrics import Metrics
 from kindling.localcloud.sagemaker.training.run import TrainingRun
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, accepts, refuse_unsupported, require
 from kindling.localcloud.store import StoreError
 
 _logger = logging.getLogger(__name__)
@@ -46,20 +46,20 @@ _SUPPORTED: Supported = {
     "ResourceConfig": {
         "InstanceType": None,
         "InstanceCount": None,
-        "VolumeSizeInGB": None,
-        "VolumeKmsKeyId": None,
+        "VolumeSizeInGB": IGNORED,
+        "VolumeKmsKeyId": IGNORED,
     },
-    "VpcConfig": None,
-    "StoppingCondition": {"MaxRuntimeInSeconds": None, "MaxWaitTimeInSeconds": None},
+    "VpcConfig": IGNORED,
+    "StoppingCondition": {"MaxRuntimeInSeconds": None, "MaxWaitTimeInSeconds": IGNORED},
     "Tags": None,
     "EnableNetworkIsolation": None,
-    "EnableInterContainerTrafficEncryption": None,
-    "EnableManagedSpotTraining": None,
+    "EnableInterContainerTrafficEncryption": IGNORED,
+    "EnableManagedSpotTraining": IGNORED,
     "CheckpointConfig": {"S3Uri": None, "LocalPath": None},
     "Environment": None,
     # The SageMaker Python SDK always sends these two; so far as they go here they change nothing in the container.
-    "DebugHookConfig": {"S3OutputPath": None, "LocalPath": None},
-    "ProfilerConfig": {"S3OutputPath": None, "DisableProfiler": None},
+    "DebugHookConfig": {"S3OutputPath": IGNORED, "LocalPath": IGNORED},
+    "ProfilerConfig": {"S3OutputPath": IGNORED, "DisableProfiler": IGNORED},
 }
 _MAX_HOSTS = 20
 _MAX_RUNTIME_S = 28 * 24 * 3600
@@ -88,9 +88,9 @@ class TrainingJobs:
             "StopTrainingJob": self.stop,
         }
 
+    @accepts(_SUPPORTED)
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a job and begin it."""
-        refuse_unsupported(request, _SUPPORTED)
         self._check(request)
         request = _with_defaults(request)
         name = request["TrainingJobName"]
