@@ -42,6 +42,18 @@ class _Job:
 
 _JOBS = {
     "create_training_job": _Job("describe_training_job", "stop_training_job", "TrainingJobName", "TrainingJobStatus"),
+    "create_processing_job": _Job(
+        "describe_processing_job", "stop_processing_job", "ProcessingJobName", "ProcessingJobStatus"
+    ),
+    "create_transform_job": _Job(
+        "describe_transform_job", "stop_transform_job", "TransformJobName", "TransformJobStatus"
+    ),
+    "create_hyper_parameter_tuning_job": _Job(
+        "describe_hyper_parameter_tuning_job",
+        "stop_hyper_parameter_tuning_job",
+        "HyperParameterTuningJobName",
+        "HyperParameterTuningJobStatus",
+    ),
 }
 _OPERATIONS = {
     "createTrainingJob",

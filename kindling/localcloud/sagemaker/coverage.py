@@ -22,7 +22,7 @@ from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.runner import ProcessRunner
 from kindling.localcloud.sagemaker.seam import RUNTIME_OPERATIONS
 from kindling.localcloud.sagemaker.service import Service
-from kindling.localcloud.sagemaker.validation import IGNORED, Supported, service_model
+from kindling.localcloud.sagemaker.validation import IGNORED, MEMBERS, Supported, service_model
 from kindling.reference import markdown_table
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "embedded-cloud" / "api.md"
@@ -52,7 +52,7 @@ def coverage() -> Coverage:
         cloud = Cloud(state=Path(folder), port=0)
         operations = Service(cloud, ProcessRunner(cloud.processes, cloud.images), Limits(), cores=1).operations()
         cloud.store.close()
-    works = {name: getattr(operation, "supported", None) for name, operation in sorted(operations.items())}
+    works = {name: MEMBERS.get(name) for name in sorted(operations)}
     refused = tuple(sorted(set(service_model().operation_names) - works.keys() - KEPT_BY_MOTO.keys()))
     runtime = get_session().get_service_model("sagemaker-runtime").operation_names
     return Coverage(works, KEPT_BY_MOTO, refused, {name: name in RUNTIME_OPERATIONS for name in runtime})

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from moto.core.errors import COMMON_ERROR_CODES
 from moto.core.exceptions import ServiceException
+
+# Any service may answer with it, so no service's model has it; moto's list of such codes lacks it.
+COMMON_ERROR_CODES.append("ThrottlingException")
 
 
 class InvalidRequestError(ServiceException):
@@ -18,7 +22,7 @@ class ResourceInUseError(ServiceException):
 
 
 class ResourceNotFoundError(ServiceException):
-    """ResourceNotFound: there is no such resource."""
+    """ResourceNotFound: there is no resource of that name."""
 
     code = "ResourceNotFound"
 
@@ -29,10 +33,22 @@ class ConflictError(ServiceException):
     code = "ConflictException"
 
 
+class ResourceLimitExceededError(ServiceException):
+    """ResourceLimitExceeded: more than an account may have."""
+
+    code = "ResourceLimitExceeded"
+
+
 class InvalidInvocationError(ServiceException):
     """The runtime's ValidationError: the endpoint cannot be asked."""
 
     code = "ValidationError"
+
+
+class ThrottledError(ServiceException):
+    """The runtime's ThrottlingException: as many requests are under way as a serverless variant may have."""
+
+    code = "ThrottlingException"
 
 
 class ModelFailedError(ServiceException):

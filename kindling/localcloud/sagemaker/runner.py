@@ -25,12 +25,16 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A container to be started. `base` is the folder that stands for /opt/ml."""
+    """A container to be started. `base` is the folder that stands for /opt/ml.
+
+    `entrypoint`, where given, runs in place of the image's own; `command` is what is added to it.
+    """
 
     name: str
     image: str
-    command: Literal["train", "serve"]
+    command: Literal["train", "serve"] | tuple[str, ...]
     base: Path
+    entrypoint: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -69,8 +73,12 @@ class Runner(Protocol):
     def check(self, image: str) -> None:
         """Refuse an image that cannot be run, with an InvalidRequestError."""
 
-    def rendezvous(self, hosts: int) -> dict[str, str]:
-        """Environment variables by which the hosts of one job find each other where no DNS knows their names."""
+    def rendezvous(self, hosts: int, cores: int) -> dict[str, str]:
+        """Environment variables by which the hosts of one job find each other where no DNS knows their names.
+
+        Args:
+            cores: of this machine, for all of the hosts together; each is told its part.
+        """
 
     def start(self, wanted: Start) -> Container:
         """Start a container; DataError when it cannot be started."""
@@ -78,9 +86,18 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class Program:
-    """What runs an algorithm: a command to which `train` or `serve` is added."""
+    """What runs an algorithm: a command to which `train` or `serve` is added; it begins with its interpreter."""
 
     command: tuple[str, ...]
+
+    def line(self, wanted: Start) -> list[str]:
+        """The command line of a container."""
+        words = (wanted.command,) if isinstance(wanted.command, str) else wanted.command
+        return [*(wanted.entrypoint or self.command), *words]
+
+    def path(self, inherited: str) -> str:
+        """A search path on which `python3` and its like are those of the image."""
+        return os.pathsep.join([str(Path(self.command[0]).parent), inherited])
 
 
 def program_of(algorithm: str) -> Program:
@@ -108,9 +125,7 @@ class ProcessRunner:
         except (UnknownImageError, EnvironmentNotMadeError) as error:
             raise InvalidRequestError(str(error)) from None
 
-    def rendezvous(self, hosts: int) -> dict[str, str]:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        # Hosts of a job share this machine, so each is told its part of the cores.
+    def rendezvous(self, hosts: int, cores: int) -> dict[str, str]:
         share = str(max(1, cores // hosts))
         return {
             "MASTER_ADDR": LOOPBACK,
@@ -128,8 +143,10 @@ class ProcessRunner:
         reading, writing = os.pipe()
         try:
             program = self._programs(self._images.algorithm_of(wanted.image))
+            if wanted.entrypoint:
+                environment["PATH"] = program.path(environment.get("PATH", os.defpath))
             process = self._processes.start(
-                [*program.command, wanted.command],
+                program.line(wanted),
                 name=wanted.name,
                 env=environment,
                 cwd=wanted.base,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from kindling.localcloud.cloud import Cloud
@@ -15,12 +16,15 @@ from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.kept_by_moto import KEPT_BY_MOTO
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.objects import Objects
+from kindling.localcloud.sagemaker.processing.api import ProcessingJobs
 from kindling.localcloud.sagemaker.registry.packages import ModelPackages
 from kindling.localcloud.sagemaker.resources import Operation
 from kindling.localcloud.sagemaker.runner import Runner
 from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.tags import TAG_OPERATIONS, Tags
 from kindling.localcloud.sagemaker.training.api import TrainingJobs
+from kindling.localcloud.sagemaker.transform.api import TransformJobs
+from kindling.localcloud.sagemaker.tuning.api import TuningJobs
 from kindling.localcloud.sagemaker.validation import checked, refuse_unsupported
 
 
@@ -32,18 +36,32 @@ class Service:
         around = Surroundings(
             cloud=cloud,
             runner=runner,
-            objects=Objects(cloud.account_id),
+            objects=Objects(
+                cloud.account_id, cloud.persistence.bodies, partial(cloud.persistence.commit, snapshot=False)
+            ),
             logs=logs.backend(cloud.account_id, cloud.region),
             events=Events(cloud),
             capacity=Capacity(cores),
             limits=limits,
         )
         self.training_jobs = TrainingJobs(around)
+        self.processing_jobs = ProcessingJobs(around)
+        self.tuning_jobs = TuningJobs(around, self.training_jobs)
         self.packages = ModelPackages(around)
         self.models = Models(around, self.packages)
+        self.transform_jobs = TransformJobs(around, self.models.resources)
         self.endpoints = Endpoints(around, self.models)
-        registry = (self.packages, self.packages.groups)
-        parts = (self.training_jobs, self.models, self.endpoints.configs, self.endpoints, *registry)
+        parts = (
+            self.training_jobs,
+            self.tuning_jobs,
+            self.processing_jobs,
+            self.transform_jobs,
+            self.models,
+            self.endpoints.configs,
+            self.endpoints,
+            self.packages,
+            self.packages.groups,
+        )
         self._operations: dict[str, Operation] = {
             name: operation
             for part in (*parts, Tags([part.resources for part in parts]))

@@ -12,6 +12,8 @@ from kindling.localcloud.sagemaker.resources import Kept, Operation, Resources, 
 
 TAG_OPERATIONS = ("AddTags", "ListTags", "DeleteTags")
 
+_MOST = 50
+
 
 class Tags:
     """The tags of several kinds of resources. Each operation is None for a resource of a kind that moto keeps."""
@@ -37,7 +39,12 @@ class Tags:
             raise InvalidRequestError(f"Could not find resource {arn}.")
         kind, resource = found
         if operation == "AddTags":
-            resource.tags.update(tags_of(request))
+            tags = {**resource.tags, **tags_of(request)}
+            if len(tags) > _MOST:
+                raise InvalidRequestError(
+                    f"{resource.arn} would have {len(tags)} tags; a resource has at most {_MOST}."
+                )
+            resource.tags.update(tags)
             kind.changed(resource)
         elif operation == "DeleteTags":
             for key in request["TagKeys"]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache, wraps
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final, Literal
 
 from botocore.model import ServiceModel, Shape
@@ -32,7 +32,8 @@ _JAVA = {
 # Stands for a member that may be given, is described as it was given, and changes nothing here.
 IGNORED: Final = "ignored"
 Supported = Mapping[str, "Supported | Literal['ignored'] | None"]
-_Method = Callable[[Any, dict[str, Any]], dict[str, Any]]
+# What the requests of an operation may hold, by operation.
+MEMBERS: dict[str, Supported] = {}
 
 
 @cache
@@ -83,19 +84,10 @@ def refuse_unsupported(request: Mapping[str, Any], supported: Supported, path: s
                 refuse_unsupported(element, below, f"{where}.")
 
 
-def accepts(supported: Supported) -> Callable[[_Method], _Method]:
-    """An operation that refuses by name whatever is not in `supported`, and can be asked for it: see coverage.py."""
-
-    def decorated(operation: _Method) -> _Method:
-        @wraps(operation)
-        def checking(self: Any, request: dict[str, Any]) -> dict[str, Any]:
-            refuse_unsupported(request, supported)
-            return operation(self, request)
-
-        checking.supported = supported  # type: ignore[attr-defined]
-        return checking
-
-    return decorated
+def members_of(operation: str, supported: Supported) -> Supported:
+    """Note what an operation's requests may hold, for the table of the API (see coverage.py); gives it back."""
+    MEMBERS[operation] = supported
+    return supported
 
 
 def require(path: str, found: str | None, *allowed: str) -> None:

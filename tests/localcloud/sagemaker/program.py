@@ -1,14 +1,17 @@
 """A real program that follows the container contract, small enough to see through: what the tests' images run.
 
-`python sagemaker_program.py train|serve`. Training does what its hyperparameters say; serving echoes.
+`python sagemaker_program.py train|serve|process`. Training does what its hyperparameters say; serving echoes.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import sys
+import tarfile
+import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +24,7 @@ def train() -> int:
     config = {path.stem: json.loads(path.read_text()) for path in (BASE / "input" / "config").glob("*.json")}
     asked, host = config["hyperparameters"], config["resourceconfig"]["current_host"]
     data = {
-        path.relative_to(BASE / "input" / "data").as_posix(): path.read_text()
+        path.relative_to(BASE / "input" / "data").as_posix(): path.read_text("latin-1")
         for path in sorted((BASE / "input" / "data").rglob("*"))
         if path.is_file()
     }
@@ -36,16 +39,25 @@ def train() -> int:
         channel = InputChannel("train", BASE / "input" / "data" / asked["records_of"], input_mode="Pipe")
         pipes = {f"{epoch}": [record.decode("latin-1") for record in channel.records()] for epoch in range(2)}
     report = {"config": config, "data": data, "environment": dict(os.environ), "pipes": pipes}
+    if "modes_of" in asked:
+        report["modes"] = modes_of(asked["modes_of"].split())
+    if "unpack" in asked:
+        with tarfile.open(BASE / "input" / "data" / asked["unpack"]) as archive:
+            report["unpacked"] = archive.getnames()
     (BASE / "model" / f"{host}.json").write_text(json.dumps(report))
     if "checkpoint" in asked:
         keep(asked["checkpoint"], host)
     for key in asked:
         if key.startswith("print"):
             print(asked[key], flush=True)
+    if "objective" in asked:
+        report_epochs(asked)
     if "output" in asked:
         folder = BASE / "output" / "data" / asked.get("output_folder", "")
         folder.mkdir(exist_ok=True)
         (folder / f"{host}.txt").write_text(asked["output"])
+    if "attempts" in asked and attempts() < int(asked["attempts"]):
+        wait("politely")
     if "wait" in asked:
         wait(asked["wait"])
     if asked.get("fail_on", host) == host and "failure" in asked:
@@ -54,6 +66,34 @@ def train() -> int:
     if asked.get("killed_host") == host:
         os.kill(os.getpid(), signal.SIGKILL)
     return int(asked.get("exit", "0"))
+
+
+def report_epochs(asked: dict[str, str]) -> None:
+    """Print what the expression `objective` gives for the hyperparameters, once an epoch.
+
+    When the expression `hold` is true, wait for SIGTERM and print no more.
+    """
+    known: dict[str, float | str] = {name: number_or_text(value) for name, value in asked.items()}
+    for epoch in range(1, int(asked.get("epochs", "1")) + 1):
+        known["epoch"] = epoch
+        print(f"objective={eval(asked['objective'], {}, known)}", flush=True)
+        if eval(asked.get("hold", "False"), {}, known):
+            wait("politely")
+            return
+
+
+def number_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def modes_of(channels: list[str]) -> dict[str, str]:
+    """Who may do what with the folders and files of some channels."""
+    data = BASE / "input" / "data"
+    paths = [path for channel in channels for path in (data / channel, *sorted((data / channel).rglob("*")))]
+    return {path.relative_to(data).as_posix(): oct(path.stat().st_mode & 0o777) for path in paths}
 
 
 def read_pipes(channel: str, epochs: int, limit: int) -> Iterator[tuple[str, bytes]]:
@@ -78,6 +118,13 @@ def keep(text: str, host: str) -> None:
     (folder / "last").touch()
 
 
+def attempts() -> int:
+    """How often this job has been started, by the checkpoints of its host."""
+    number = len(list((BASE / "checkpoints").glob("attempt-*"))) + 1
+    (BASE / "checkpoints" / f"attempt-{number}").write_text("begun")
+    return number
+
+
 def wait(how: str) -> None:
     """Run on: until SIGTERM ("politely"), or whatever comes ("stubbornly")."""
     ended = []
@@ -91,21 +138,36 @@ def wait(how: str) -> None:
     (BASE / "model" / "saved-on-sigterm").write_text("yes")
 
 
+def process() -> int:
+    """Leave the arguments in the output."""
+    (BASE / "processing" / "output" / "arguments.json").write_text(json.dumps(sys.argv[2:]))
+    return 0
+
+
 class Server(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        if self.path == "/execution-parameters":
+            wishes = os.environ.get("EXECUTION_PARAMETERS")
+            self.answer(200 if wishes else 404, (wishes or "").encode(), "application/json")
+            return
         self.answer(200 if os.environ.get("HEALTHY", "yes") == "yes" else 503, b"", "text/plain")
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.chunks() if "Transfer-Encoding" in self.headers else self.rfile.read(self.content_length())
         if body.startswith(b"fail "):
             self.answer(int(body.split()[1]), b"what went wrong", "text/plain")
             return
         if body == b"die":
             os._exit(3)
+        if body == b"think":
+            time.sleep(0.7)
         if body == b"sleep":
             time.sleep(60)
+        if "TRANSFORM" in os.environ:
+            self.answer(*transformed(body), "text/plain")
+            return
         said = {
             "body": body.decode("latin-1"),
             "content_type": self.headers["Content-Type"],
@@ -113,8 +175,21 @@ class Server(BaseHTTPRequestHandler):
             "greeting": os.environ.get("GREETING"),
             "model": sorted(path.name for path in (BASE / "model").iterdir()),
             "pid": os.getpid(),
+            "batch": {name: value for name, value in os.environ.items() if name.startswith("SAGEMAKER_")},
+            "chunked": "Transfer-Encoding" in self.headers,
         }
         self.answer(200, json.dumps(said).encode(), "application/json")
+
+    def content_length(self) -> int:
+        return int(self.headers["Content-Length"])
+
+    def chunks(self) -> bytes:
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
 
     def answer(self, status: int, body: bytes, content_type: str) -> None:
         self.send_response(status)
@@ -124,14 +199,48 @@ class Server(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+REQUESTS = itertools.count(1)
+TOGETHER = threading.Barrier(int(os.environ.get("TOGETHER", "1")))
+
+
+def transformed(body: bytes) -> tuple[int, bytes]:
+    """A status and a body, made in the way that the environment names: of every line, or in spite of it."""
+    number, way = next(REQUESTS), os.environ["TRANSFORM"]
+    lines = body.splitlines()
+    if way == "label":
+        return 200, b"\n".join(json.dumps({"label": len(json.loads(line))}).encode() for line in lines)
+    if way == "length":
+        return 200, b"".join(b"%d,%d\n" % (len(line), line.count(b",") + 1) for line in lines)
+    if way == "too few":
+        return 200, b"one"
+    if way == "flaky" and number == 1:
+        return 503, b"not yet"
+    if way == "together":
+        try:
+            TOGETHER.wait(timeout=20)
+        except threading.BrokenBarrierError:
+            return 500, b"alone"
+    return 200, body.upper()
+
+
+def started_before(times: Path) -> int:
+    """How often this was called with that file."""
+    with times.open("ab") as file:
+        before = file.tell()
+        file.write(b"x")
+    return before
+
+
 def serve() -> int:
     print("serving", flush=True)
     if "EXIT" in os.environ:
         print("ClientError: the model cannot be read.", flush=True)
         return int(os.environ["EXIT"])
+    if "TIMES" in os.environ and started_before(Path(os.environ["TIMES"])) >= int(os.environ["AT_MOST"]):
+        return 9
     ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Server).serve_forever()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit({"train": train, "serve": serve}[sys.argv[1]]())
+    sys.exit({"train": train, "serve": serve, "process": process}[sys.argv[1]]())

@@ -12,7 +12,7 @@ from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
-from kindling.localcloud.sagemaker.validation import IGNORED, Supported, accepts
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, members_of, refuse_unsupported, require
 
 _VARIANT: Supported = {
     "VariantName": None,
@@ -23,28 +23,67 @@ _VARIANT: Supported = {
     "VolumeSizeInGB": IGNORED,
     "ModelDataDownloadTimeoutInSeconds": IGNORED,
     "ContainerStartupHealthCheckTimeoutInSeconds": None,
+    "ServerlessConfig": {"MemorySizeInMB": None, "MaxConcurrency": None},
+    "RoutingConfig": {"RoutingStrategy": None},
 }
 # Encryption, network isolation and the VPC change nothing here: an instance is a process of this machine.
-_SUPPORTED: Supported = {
-    "EndpointConfigName": None,
-    "ProductionVariants": _VARIANT,
-    "Tags": None,
-    "KmsKeyId": IGNORED,
-    "ExecutionRoleArn": IGNORED,
-    "VpcConfig": IGNORED,
-    "EnableNetworkIsolation": IGNORED,
-}
+_SUPPORTED = members_of(
+    "CreateEndpointConfig",
+    {
+        "EndpointConfigName": None,
+        "ProductionVariants": _VARIANT,
+        "Tags": None,
+        "KmsKeyId": IGNORED,
+        "ExecutionRoleArn": IGNORED,
+        "VpcConfig": IGNORED,
+        "EnableNetworkIsolation": IGNORED,
+    },
+)
 
 
-@dataclass(frozen=True)
+# What only instances have, so that it must not stand beside a ServerlessConfig.
+_OF_INSTANCES = (
+    "InstanceType",
+    "InitialInstanceCount",
+    "VolumeSizeInGB",
+    "ModelDataDownloadTimeoutInSeconds",
+    "ContainerStartupHealthCheckTimeoutInSeconds",
+    "RoutingConfig",
+)
+_LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One production variant: a model on a number of instances, and its share of the requests."""
+    """One production variant: a model on a number of instances or serverless, and its share of the requests.
+
+    `instances` and `weight` are what the variant begins with. Times are in seconds, None for the service's own.
+    """
 
     name: str
     model: Model
     instances: int
     weight: float
+    instance_type: str | None
     startup_s: float | None
+    download_s: float | None
+    serverless: Mapping[str, int] | None
+    least_outstanding: bool
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any], model: Model) -> Variant:
+        """The variant that an element of ProductionVariants describes."""
+        return cls(
+            name=request["VariantName"],
+            model=model,
+            instances=request.get("InitialInstanceCount", 0),
+            weight=request.get("InitialVariantWeight", 1.0),
+            instance_type=request.get("InstanceType"),
+            startup_s=request.get("ContainerStartupHealthCheckTimeoutInSeconds"),
+            download_s=request.get("ModelDataDownloadTimeoutInSeconds"),
+            serverless=request.get("ServerlessConfig"),
+            least_outstanding=request.get("RoutingConfig", {}).get("RoutingStrategy") == _LEAST_OUTSTANDING,
+        )
 
 
 class EndpointConfig:
@@ -65,16 +104,14 @@ class EndpointConfig:
         Raises:
             InvalidRequestError: a model does not exist (any more).
         """
-        return [
-            Variant(
-                name=variant["VariantName"],
-                model=model(variant["ModelName"]),
-                instances=variant["InitialInstanceCount"],
-                weight=variant.get("InitialVariantWeight", 1.0),
-                startup_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds"),
-            )
-            for variant in self.request["ProductionVariants"]
-        ]
+        return [Variant.of(variant, model(variant["ModelName"])) for variant in self.request["ProductionVariants"]]
+
+    def with_capture_of(self, other: EndpointConfig) -> EndpointConfig:
+        """This configuration, but with the other's DataCaptureConfig."""
+        request = {name: value for name, value in self.request.items() if name != "DataCaptureConfig"}
+        if "DataCaptureConfig" in other.request:
+            request["DataCaptureConfig"] = other.request["DataCaptureConfig"]
+        return EndpointConfig(request, self.arn, self.creation_time)
 
     @classmethod
     def restored(cls, record: Mapping[str, Any]) -> EndpointConfig:
@@ -116,16 +153,11 @@ class EndpointConfigs:
             "ListEndpointConfigs": self.list,
         }
 
-    @accepts(_SUPPORTED)
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a configuration and keep it."""
+        refuse_unsupported(request, _SUPPORTED)
         for variant in request["ProductionVariants"]:
-            where = f"production variant {variant['VariantName']}: "
-            for name in ("ModelName", "InstanceType", "InitialInstanceCount"):
-                if name not in variant:
-                    raise InvalidRequestError(f"{where}{name} is required.")
-            if variant["InitialInstanceCount"] < 1:
-                raise InvalidRequestError(f"{where}InitialInstanceCount must be at least 1.")
+            _check(variant)
         names = [variant["VariantName"] for variant in request["ProductionVariants"]]
         if len(set(names)) < len(names):
             raise InvalidRequestError("the names of production variants must differ.")
@@ -159,3 +191,22 @@ class EndpointConfigs:
             for config in configs
         ]
         return answer("EndpointConfigs", summaries, token)
+
+
+def _check(variant: Mapping[str, Any]) -> None:
+    where = f"production variant {variant['VariantName']}: "
+    serverless = "ServerlessConfig" in variant
+    for name in ("ModelName",) if serverless else ("ModelName", "InstanceType", "InitialInstanceCount"):
+        if name not in variant:
+            raise InvalidRequestError(f"{where}{name} is required.")
+    if serverless:
+        for name in _OF_INSTANCES:
+            if name in variant:
+                raise InvalidRequestError(f"{where}{name} must not be given together with ServerlessConfig.")
+        memory = variant["ServerlessConfig"]["MemorySizeInMB"]
+        if memory % 1024:
+            raise InvalidRequestError(
+                f"{where}ServerlessConfig.MemorySizeInMB={memory} must be 1024, 2048, 3072, 4096, 5120 or 6144."
+            )
+    strategy = variant.get("RoutingConfig", {}).get("RoutingStrategy")
+    require(f"{where}RoutingConfig.RoutingStrategy", strategy, "RANDOM", _LEAST_OUTSTANDING)
