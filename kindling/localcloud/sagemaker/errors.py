@@ -27,6 +27,12 @@ class ResourceNotFoundError(ServiceException):
     code = "ResourceNotFound"
 
 
+class ConflictError(ServiceException):
+    """ConflictException: the resource is in a state that does not allow it."""
+
+    code = "ConflictException"
+
+
 class ResourceLimitExceededError(ServiceException):
     """ResourceLimitExceeded: more than an account may have."""
 

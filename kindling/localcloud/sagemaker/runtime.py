@@ -27,7 +27,7 @@ from kindling.localcloud.sagemaker.validation import violations
 _logger = logging.getLogger(__name__)
 
 _PATH = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations|invocations-response-stream)")
-_OPERATIONS = {
+OPERATIONS = {
     "invocations": "InvokeEndpoint",
     "async-invocations": "InvokeEndpointAsync",
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
@@ -77,7 +77,7 @@ class Runtime:
     def _answer(self, environ: _Environ) -> Reply:
         found = _PATH.fullmatch(environ["PATH_INFO"])
         assert found is not None
-        operation = _OPERATIONS[found[2]]
+        operation = OPERATIONS[found[2]]
         act, largest = self._operations[operation]
         request = {"EndpointName": found[1], **_headers(operation, environ)}
         if words := violations(_input(operation), request):

@@ -11,8 +11,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.sagemaker.responses import SageMakerResponse
 
 from kindling.localcloud.metric_minutes import teach_percentiles
+from kindling.localcloud.sagemaker.errors import ResourceNotFoundError
 from kindling.localcloud.sagemaker.runtime import Runtime
-from kindling.localcloud.sagemaker.service import Service, not_implemented
+from kindling.localcloud.sagemaker.service import Service
 from kindling.localcloud.seams import replace
 
 
@@ -49,10 +50,15 @@ class _Api(SageMakerResponse):
         try:
             found = self.embedded.answer(operation, self.body, self.region)
             if found is None:
-                return super().call_action()
+                return self._motos_answer()
             result = ActionResult(found)
         except ServiceException as error:
             result = ActionResult(error)
-        except NotImplementedError:
-            result = ActionResult(not_implemented(operation))
         return self.serialized(result)
+
+    def _motos_answer(self) -> Any:
+        try:
+            return super().call_action()
+        except (KeyError, AttributeError):  # what it comes to where moto does not ask whether there is such a record
+            words = f"{self._get_action()}: Could not find one of the resources that the request names."
+            raise ResourceNotFoundError(words) from None

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final, Literal
 
 from botocore.model import ServiceModel, Shape
 from botocore.session import get_session
@@ -14,8 +14,9 @@ from botocore.validate import ParamValidator
 
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 
-# What of Java's patterns Python's `re` does not know, widened to what it does.
-_UNICODE_CLASSES = {
+# What Python's `re` does not know of Java's patterns, widened to what it does: classes of characters, the characters
+# beyond the first plane written as two halves, and a count of line ends.
+_JAVA = {
     r"\p{ASCII}": r"[\x00-\x7f]",
     r"\p{Print}": " -~",
     r"\p{Alnum}": "a-zA-Z0-9",
@@ -24,9 +25,18 @@ _UNICODE_CLASSES = {
     r"\p{N}": r"\d",
     r"\p{Z}": r"\s",
     r"\z": r"\Z",
+    r"\p{P}": r"!-/:-@\[-`{-~\u00a1-\uffff",
+    r"\p{S}": r"!-/:-@\[-`{-~\u00a1-\uffff",
+    r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010ffff",
+    "${1,128}": "$",
+    "${1,256}": "$",
 }
 
-Supported = Mapping[str, "Supported | None"]
+# Stands for a member that may be given, is described as it was given, and changes nothing here.
+IGNORED: Final = "ignored"
+Supported = Mapping[str, "Supported | Literal['ignored'] | None"]
+# What the requests of an operation may hold, by operation.
+MEMBERS: dict[str, Supported] = {}
 
 
 @cache
@@ -68,7 +78,7 @@ def refuse_unsupported(request: Mapping[str, Any], supported: Supported, path: s
 
     Args:
         supported: the members that are understood; a mapping describes a structure (or each element of a list of
-            structures), None stands for any value.
+            structures), None and IGNORED stand for any value.
     Raises:
         InvalidRequestError: names the member.
     """
@@ -79,9 +89,15 @@ def refuse_unsupported(request: Mapping[str, Any], supported: Supported, path: s
                 raise InvalidRequestError(f"{where} is not implemented by the embedded cloud.")
             continue
         below = supported[name]
-        if below is not None:
+        if isinstance(below, Mapping):
             for element in value if isinstance(value, list) else [value]:
                 refuse_unsupported(element, below, f"{where}.")
+
+
+def members_of(operation: str, supported: Supported) -> Supported:
+    """Note what an operation's requests may hold, for the table of the API (see coverage.py); gives it back."""
+    MEMBERS[operation] = supported
+    return supported
 
 
 def require(path: str, found: str | None, *allowed: str) -> None:
@@ -132,7 +148,7 @@ def _broken(shape: Shape, value: Any) -> Iterator[str]:
 @cache
 def pattern(text: str) -> re.Pattern[str]:
     """A pattern of the service's model as Python's."""
-    for java, python in _UNICODE_CLASSES.items():
+    for java, python in _JAVA.items():
         text = text.replace(java, python)
     return re.compile(text)
 

@@ -13,32 +13,35 @@ from kindling.localcloud.sagemaker.hosting.inference_options import ASYNCHRONOUS
 from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, members_of, refuse_unsupported, require
 
 _VARIANT: Supported = {
     "VariantName": None,
     "ModelName": None,
     "InitialInstanceCount": None,
-    "InstanceType": None,
+    "InstanceType": IGNORED,
     "InitialVariantWeight": None,
-    "VolumeSizeInGB": None,
-    "ModelDataDownloadTimeoutInSeconds": None,
+    "VolumeSizeInGB": IGNORED,
+    "ModelDataDownloadTimeoutInSeconds": IGNORED,
     "ContainerStartupHealthCheckTimeoutInSeconds": None,
     "ServerlessConfig": {"MemorySizeInMB": None, "MaxConcurrency": None},
     "RoutingConfig": {"RoutingStrategy": None},
 }
 # Encryption, network isolation and the VPC change nothing here: an instance is a process of this machine.
-_SUPPORTED: Supported = {
-    "EndpointConfigName": None,
-    "ProductionVariants": _VARIANT,
-    "Tags": None,
-    "KmsKeyId": None,
-    "ExecutionRoleArn": None,
-    "VpcConfig": None,
-    "EnableNetworkIsolation": None,
-    "DataCaptureConfig": CAPTURE,
-    "AsyncInferenceConfig": ASYNCHRONOUS,
-}
+_SUPPORTED = members_of(
+    "CreateEndpointConfig",
+    {
+        "EndpointConfigName": None,
+        "ProductionVariants": _VARIANT,
+        "Tags": None,
+        "KmsKeyId": IGNORED,
+        "ExecutionRoleArn": IGNORED,
+        "VpcConfig": IGNORED,
+        "EnableNetworkIsolation": IGNORED,
+        "DataCaptureConfig": CAPTURE,
+        "AsyncInferenceConfig": ASYNCHRONOUS,
+    },
+)
 
 
 # What only instances have, so that it must not stand beside a ServerlessConfig.

@@ -21,29 +21,37 @@ from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
 from kindling.localcloud.sagemaker.surroundings import Surroundings
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
+from kindling.localcloud.sagemaker.validation import members_of, refuse_unsupported
 from kindling.localcloud.store import StoreError
 
 _logger = logging.getLogger(__name__)
 
-_CREATE: Supported = {"EndpointName": None, "EndpointConfigName": None, "DeploymentConfig": None, "Tags": None}
-_UPDATE: Supported = {
-    "EndpointName": None,
-    "EndpointConfigName": None,
-    "RetainAllVariantProperties": None,
-    "ExcludeRetainedVariantProperties": None,
-    "DeploymentConfig": None,
-    "RetainDeploymentConfig": None,
-}
-_ADAPT: Supported = {
-    "EndpointName": None,
-    "DesiredWeightsAndCapacities": {
-        "VariantName": None,
-        "DesiredWeight": None,
-        "DesiredInstanceCount": None,
-        "ServerlessUpdateConfig": {"MaxConcurrency": None},
+_CREATE = members_of(
+    "CreateEndpoint", {"EndpointName": None, "EndpointConfigName": None, "DeploymentConfig": None, "Tags": None}
+)
+_UPDATE = members_of(
+    "UpdateEndpoint",
+    {
+        "EndpointName": None,
+        "EndpointConfigName": None,
+        "RetainAllVariantProperties": None,
+        "ExcludeRetainedVariantProperties": None,
+        "DeploymentConfig": None,
+        "RetainDeploymentConfig": None,
     },
-}
+)
+_ADAPT = members_of(
+    "UpdateEndpointWeightsAndCapacities",
+    {
+        "EndpointName": None,
+        "DesiredWeightsAndCapacities": {
+            "VariantName": None,
+            "DesiredWeight": None,
+            "DesiredInstanceCount": None,
+            "ServerlessUpdateConfig": {"MaxConcurrency": None},
+        },
+    },
+)
 # How events name the statuses that DescribeEndpoint writes together.
 _UPPER = {
     "InService": "IN_SERVICE",

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError
+from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.listing import answer, page
+from kindling.localcloud.sagemaker.model_data import check_exists, check_source, data_of, is_multi, is_packed
 from kindling.localcloud.sagemaker.objects import Address
+from kindling.localcloud.sagemaker.registry.packages import ModelPackages
 from kindling.localcloud.sagemaker.resources import Operation, Resources, require_role, tags_of
 from kindling.localcloud.sagemaker.surroundings import Surroundings
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, members_of, refuse_unsupported, require
 
 _CONTAINER: Supported = {
     "ContainerHostname": None,
@@ -21,17 +23,22 @@ _CONTAINER: Supported = {
     "ModelDataSource": {"S3DataSource": {"S3Uri": None, "S3DataType": None, "CompressionType": None}},
     "Environment": None,
     "MultiModelConfig": {"ModelCacheSetting": None},
+    "ModelPackageName": None,
+    "InferenceSpecificationName": None,
 }
-# Network isolation and the VPC change nothing here: a container is a process of this machine.
-_SUPPORTED: Supported = {
-    "ModelName": None,
-    "PrimaryContainer": _CONTAINER,
-    "Containers": _CONTAINER,
-    "ExecutionRoleArn": None,
-    "Tags": None,
-    "VpcConfig": None,
-    "EnableNetworkIsolation": None,
-}
+# The VPC changes nothing here: a container is a process of this machine.
+_SUPPORTED = members_of(
+    "CreateModel",
+    {
+        "ModelName": None,
+        "PrimaryContainer": _CONTAINER,
+        "Containers": _CONTAINER,
+        "ExecutionRoleArn": None,
+        "Tags": None,
+        "VpcConfig": IGNORED,
+        "EnableNetworkIsolation": None,
+    },
+)
 
 
 class Model:
@@ -53,22 +60,17 @@ class Model:
     @property
     def data(self) -> Address | None:
         """Where model.tar.gz is, or the prefix of the files; None when the image holds the model."""
-        url = self.container.get("ModelDataUrl") or self._source.get("S3Uri")
-        return Address.parse(url) if url else None
+        return data_of(self.container)
 
     @property
     def packed(self) -> bool:
         """Whether the data is one model.tar.gz; otherwise it is the model's files as they are."""
-        return bool(self._source.get("CompressionType", "Gzip") == "Gzip")
-
-    @property
-    def _source(self) -> Mapping[str, str]:
-        return dict(self.container.get("ModelDataSource", {}).get("S3DataSource", {}))
+        return is_packed(self.container)
 
     @property
     def multi(self) -> bool:
         """Whether `data` is the beginning of the addresses of many models, which invocations name."""
-        return self.container.get("Mode") == "MultiModel"
+        return is_multi(self.container)
 
     @classmethod
     def restored(cls, record: Mapping[str, Any]) -> Model:
@@ -94,10 +96,11 @@ class Model:
 class Models:
     """The models of one cloud."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, packages: ModelPackages) -> None:
         self.resources: Resources[Model] = Resources(around.cloud, "model", "model")
         self.resources.restore(Model.restored)
         self._around = around
+        self._packages = packages
 
     def operations(self) -> Mapping[str, Operation]:
         """The operations by name."""
@@ -111,20 +114,20 @@ class Models:
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a model and keep it."""
         refuse_unsupported(request, _SUPPORTED)
+        request = self._with_packages_opened(request)
         container = container_of(request)
         if not container.get("Image"):
             raise InvalidRequestError("PrimaryContainer.Image is required.")
         caching = container.get("MultiModelConfig", {}).get("ModelCacheSetting")
         require("PrimaryContainer.MultiModelConfig.ModelCacheSetting", caching, "Enabled")
-        if source := container.get("ModelDataSource", {}).get("S3DataSource"):
-            _check_source("PrimaryContainer.ModelDataSource.S3DataSource", source)
+        check_source("PrimaryContainer", container)
         if role := request.get("ExecutionRoleArn"):
             require_role(self._around.cloud, role)
         else:
             raise InvalidRequestError("ExecutionRoleArn is required.")
         self._around.runner.check(container["Image"])
         model = Model(request, self.resources.arn(request["ModelName"]))
-        self._check_data(model)
+        check_exists("PrimaryContainer", container, self._around.objects)
         with self.resources.lock:
             self.resources.refuse_duplicate(model.name)
             self.resources.add(model)
@@ -143,32 +146,15 @@ class Models:
         ]
         return answer("Models", summaries, token)
 
-    def _check_data(self, model: Model) -> None:
-        try:
-            address = model.data
-        except DataError as error:
-            raise InvalidRequestError(f"PrimaryContainer.ModelDataUrl: {error}") from None
-        if model.multi:
-            if address is None or not self._around.objects.has_bucket(address.bucket):
-                raise InvalidRequestError(f"Could not find model data at {address}.")
-            return
-        if address is None:
-            return
-        objects = self._around.objects
-        if not (objects.exists(address) if model.packed else objects.keys(address)):
-            raise InvalidRequestError(f"Could not find model data at {address}.")
-
-
-def _check_source(where: str, source: Mapping[str, str]) -> None:
-    """Refuse model data that is neither a model.tar.gz nor the files below a prefix."""
-    kind, compression = source["S3DataType"], source["CompressionType"]
-    if (kind, compression) not in (("S3Object", "Gzip"), ("S3Prefix", "None")):
-        raise InvalidRequestError(
-            f"{where}: S3DataType={kind} with CompressionType={compression} is not implemented by the embedded cloud; "
-            "use S3Object with Gzip, or S3Prefix with None."
-        )
-    if kind == "S3Prefix" and not source["S3Uri"].endswith("/"):
-        raise InvalidRequestError(f"{where}.S3Uri={source['S3Uri']} must end with a slash when S3DataType is S3Prefix.")
+    def _with_packages_opened(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The request with the containers of a package in place of one that names the package."""
+        primary = [request["PrimaryContainer"]] if "PrimaryContainer" in request else []
+        given = [*primary, *request.get("Containers", [])]
+        opened = [part for container in given for part in self._packages.containers_of(container)]
+        if primary and len(opened) == 1:
+            return {**request, "PrimaryContainer": opened[0]}
+        rest = {name: value for name, value in request.items() if name != "PrimaryContainer"}
+        return {**rest, "Containers": opened}
 
 
 def container_of(request: Mapping[str, Any]) -> dict[str, Any]:

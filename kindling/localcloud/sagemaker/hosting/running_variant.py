@@ -16,7 +16,7 @@ from typing import Any
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import Variant
 from kindling.localcloud.sagemaker.hosting.instance import Instance
-from kindling.localcloud.sagemaker.hosting.model_data import fill
+from kindling.localcloud.sagemaker.hosting.model_folders import fill
 from kindling.localcloud.sagemaker.logs import LogStream
 from kindling.localcloud.sagemaker.runner import Start
 from kindling.localcloud.sagemaker.surroundings import Surroundings

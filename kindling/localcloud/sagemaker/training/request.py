@@ -12,7 +12,7 @@ from kindling.localcloud.sagemaker.resources import require_role
 from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.training.channels import channels_of
 from kindling.localcloud.sagemaker.training.checkpoints import prefix_of
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, members_of, refuse_unsupported
 
 _CHANNEL: Supported = {
     "ChannelName": None,
@@ -27,32 +27,35 @@ _CHANNEL: Supported = {
 }
 # Encryption, network isolation, the VPC and the volume are understood and change nothing here: the hosts are processes
 # of this machine.
-_SUPPORTED: Supported = {
-    "TrainingJobName": None,
-    "HyperParameters": None,
-    "AlgorithmSpecification": {"TrainingImage": None, "TrainingInputMode": None, "MetricDefinitions": None},
-    "RoleArn": None,
-    "InputDataConfig": _CHANNEL,
-    "OutputDataConfig": {"KmsKeyId": None, "S3OutputPath": None, "CompressionType": None},
-    "ResourceConfig": {
-        "InstanceType": None,
-        "InstanceCount": None,
-        "VolumeSizeInGB": None,
-        "VolumeKmsKeyId": None,
+_SUPPORTED = members_of(
+    "CreateTrainingJob",
+    {
+        "TrainingJobName": None,
+        "HyperParameters": None,
+        "AlgorithmSpecification": {"TrainingImage": None, "TrainingInputMode": None, "MetricDefinitions": None},
+        "RoleArn": None,
+        "InputDataConfig": _CHANNEL,
+        "OutputDataConfig": {"KmsKeyId": None, "S3OutputPath": None, "CompressionType": None},
+        "ResourceConfig": {
+            "InstanceType": None,
+            "InstanceCount": None,
+            "VolumeSizeInGB": IGNORED,
+            "VolumeKmsKeyId": IGNORED,
+        },
+        "VpcConfig": IGNORED,
+        "StoppingCondition": {"MaxRuntimeInSeconds": None, "MaxWaitTimeInSeconds": None},
+        "Tags": None,
+        "EnableNetworkIsolation": None,
+        "EnableInterContainerTrafficEncryption": IGNORED,
+        "EnableManagedSpotTraining": None,
+        "CheckpointConfig": {"S3Uri": None, "LocalPath": None},
+        "Environment": None,
+        "RetryStrategy": {"MaximumRetryAttempts": None},
+        # The SageMaker Python SDK always sends these two; so far as they go here they change nothing in the container.
+        "DebugHookConfig": {"S3OutputPath": IGNORED, "LocalPath": IGNORED},
+        "ProfilerConfig": {"S3OutputPath": IGNORED, "DisableProfiler": IGNORED},
     },
-    "VpcConfig": None,
-    "StoppingCondition": {"MaxRuntimeInSeconds": None, "MaxWaitTimeInSeconds": None},
-    "Tags": None,
-    "EnableNetworkIsolation": None,
-    "EnableInterContainerTrafficEncryption": None,
-    "EnableManagedSpotTraining": None,
-    "CheckpointConfig": {"S3Uri": None, "LocalPath": None},
-    "Environment": None,
-    "RetryStrategy": {"MaximumRetryAttempts": None},
-    # The SageMaker Python SDK always sends these two; so far as they go here they change nothing in the container.
-    "DebugHookConfig": {"S3OutputPath": None, "LocalPath": None},
-    "ProfilerConfig": {"S3OutputPath": None, "DisableProfiler": None},
-}
+)
 _MAX_HOSTS = 20  # of one job; the service's default quota
 _MAX_RUNTIME_S = 28 * 24 * 3600
 _DEFAULT_MAX_RUNTIME_S = 24 * 3600
