@@ -30,6 +30,7 @@ from kindling.localcloud.journal import write_atomically
 # In the order in which they are applied: each is a module with install(cloud).
 SEAMS = (
     "kindling.localcloud.identity",
+    "kindling.localcloud.policy_simulation",
     "kindling.localcloud.buckets",
     "kindling.localcloud.functions",
     "kindling.localcloud.stepfunctions",

@@ -14,3 +14,4 @@ class Limits:
     ping_s: float = 240  # from the start of a serving container to its first healthy /ping
     serving_grace_s: float = 30  # a serving container
     invocation_s: float = 60  # an answer to an invocation
+    settle_s: float = 5  # at most, before DescribeEndpoint tells that a change is under way; ours, not the service's

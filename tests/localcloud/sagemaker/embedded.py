@@ -24,7 +24,7 @@ from kindling.localcloud.sagemaker import Limits, install
 from kindling.localcloud.sagemaker.runner import ProcessRunner, Program
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:small"
-LIMITS = Limits(stop_grace_s=1, peers_grace_s=1, ping_s=20, serving_grace_s=1, invocation_s=1)
+LIMITS = Limits(stop_grace_s=1, peers_grace_s=1, ping_s=20, serving_grace_s=1, invocation_s=1, settle_s=0)
 PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
 
 

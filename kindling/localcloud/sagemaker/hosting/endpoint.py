@@ -42,6 +42,8 @@ class Endpoint:
         self._target = target
         self._changed = changed
         self._lock = threading.RLock()
+        self._settled = threading.Condition(self._lock)
+        self._gone = False
 
     @classmethod
     def restored(
@@ -103,8 +105,16 @@ class Endpoint:
                     self.fleet.stop()
             finally:
                 gone()
+                with self._lock:
+                    self._gone = True
+                    self._settled.notify_all()
 
         threading.Thread(target=stop, name=f"{self.name} deletion", daemon=True).start()
+
+    def settle(self, within_s: float) -> None:
+        """Wait for the end of the change that is under way, if there is one, but no longer than `within_s` seconds."""
+        with self._settled:
+            self._settled.wait_for(lambda: self._gone or self.status not in _CHANGING, within_s)
 
     def describe(self) -> dict[str, Any]:
         """What DescribeEndpoint answers."""
@@ -152,6 +162,7 @@ class Endpoint:
         self.status, self.failure_reason = status, reason
         self.last_modified_time = datetime.now(UTC)
         self._changed(self)
+        self._settled.notify_all()
 
     def _variants(self) -> list[dict[str, Any]] | None:
         if self.fleet is None:

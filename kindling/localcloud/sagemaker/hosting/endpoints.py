@@ -55,7 +55,7 @@ class Endpoints:
         return {
             "CreateEndpoint": self.create,
             "UpdateEndpoint": self.update,
-            "DescribeEndpoint": lambda request: self.resources.get(request["EndpointName"]).describe(),
+            "DescribeEndpoint": self.describe,
             "DeleteEndpoint": self.delete,
             "ListEndpoints": self.list,
         }
@@ -73,6 +73,14 @@ class Endpoints:
             self.resources.add(endpoint)
         endpoint.deploy(fleet)
         return {"EndpointArn": endpoint.arn}
+
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Tell how an endpoint is.
+
+        A change that is soon over is waited for: clients that find one under way ask again after half a minute.
+        """
+        self.resources.get(request["EndpointName"]).settle(self._around.limits.settle_s)
+        return self.resources.get(request["EndpointName"]).describe()
 
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin to serve another configuration; the present one serves until that one is healthy."""
@@ -157,6 +165,6 @@ class Endpoints:
         return ModelFailedError(message, status=status, answer=text, log_stream_arn=stream_arn)
 
     def _user_of(self, config: str) -> str | None:
-        """The endpoint that serves a configuration or is on the way to, unless it is going."""
-        users = (item for item in self.resources.all() if item.status not in (DELETING, FAILED))
+        """The endpoint that is on the way to a configuration; one that serves it goes on without it, as on AWS."""
+        users = (item for item in self.resources.all() if item.status in (CREATING, UPDATING))
         return next((item.name for item in users if item.target.name == config), None)
