@@ -1,4 +1,4 @@
-"""Runs the tests, each folder in the environment it needs: an algorithm's in its own, the rest in the house's.
+"""Runs the tests, each folder in the environment it needs: an algorithm's and a client's in its own, the rest in the house's.
 
 `python -m tests.run [FOLDER ...] [--slow]`; without a folder, $TESTS or all of them. The last line adds the parts up.
 """
@@ -13,9 +13,10 @@ from collections import Counter
 from pathlib import Path
 
 from containers.catalogue import algorithms
-from kindling.environments import ROOT, python_of
+from kindling.environments import ROOT, clients, python_of
 
-HOUSE = ["tests/unit", "tests/stacks", "tests/localcloud", "tests/e2e", "containers/contract"]
+HOUSE = ["tests/unit", "tests/stacks", "tests/localcloud", "tests/e2e", "tests/clients/aws", "containers/contract"]
+CLIENTS = ["tests/clients/sagemaker_v2", "tests/clients/sagemaker_v3"]
 _NO_TESTS_COLLECTED = 5
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 
@@ -25,6 +26,9 @@ def environment_of(folder: str) -> Path:
     parts = Path(folder).parts
     if len(parts) > 1 and parts[0] == "containers" and parts[1] in algorithms():
         return python_of(parts[1])
+    if parts[:2] == ("tests", "clients") and len(parts) > 2:
+        client = f"client-{parts[2].replace('_', '-')}"
+        return python_of(client) if client in clients() else Path(sys.executable)
     if parts[:2] == ("containers", "contract"):
         # The meeting of hosts needs torch, which the house does without.
         with_torch = [name for name, algorithm in algorithms().items() if algorithm.environment.torch]
@@ -34,7 +38,7 @@ def environment_of(folder: str) -> Path:
 
 def groups(folders: list[str]) -> dict[Path, list[str]]:
     """Folders by the interpreter they need; `containers` stands for all of its folders."""
-    everything = [*HOUSE, *(f"containers/{name}" for name in algorithms())]
+    everything = [*HOUSE, *CLIENTS, *(f"containers/{name}" for name in algorithms())]
     wanted = [
         inner
         for folder in (folders or everything)
