@@ -1,11 +1,14 @@
-"""Which algorithm an image URI stands for, as `kindling-docker` recorded it while the CDK published the image."""
+"""Which algorithm an image URI stands for, as `kindling-docker` recorded it while the CDK published the image.
+
+AWS's own images of the algorithms need no publishing: see aws_images.py.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from kindling.localcloud.journal import write_atomically
 
@@ -44,14 +47,26 @@ class Images:
         """The algorithm that runs when a job or a model asks for the image `uri`.
 
         Raises:
-            UnknownImageError: nothing of that name was published to this embedded cloud.
+            UnknownImageError: nothing of that name was published to this embedded cloud, and no algorithm of this house
+                answers for an image of AWS's own of that name.
         """
+        # After the start: whoever only notes images has no use for every algorithm's description.
+        from kindling.localcloud.aws_images import algorithm_of_aws, examples
+
         image = self.find(uri)
-        if image is None:
+        algorithm = image.algorithm if image else algorithm_of_aws(uri)
+        if algorithm is None:
+            runnable = ", ".join([*self._published(), *examples()])
             raise UnknownImageError(
-                f"image {uri} was not published to this embedded cloud; deploy the images stack to it first."
+                f"image {uri} was not published to this embedded cloud; deploy the images stack to it first, "
+                f"or use one that it can run: {runnable}."
             )
-        return image.algorithm
+        return algorithm
+
+    def _published(self) -> list[str]:
+        """The addresses by which images were pushed, without those that are digests."""
+        names = sorted(unquote(path.stem) for path in self._folder.glob("*.json"))
+        return [name for name in names if ".dkr." in name and "@" not in name]
 
     def _path(self, uri: str) -> Path:
         return self._folder / f"{quote(uri, safe='')}.json"

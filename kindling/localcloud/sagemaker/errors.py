@@ -17,6 +17,12 @@ class ResourceInUseError(ServiceException):
     code = "ResourceInUse"
 
 
+class ConflictError(ServiceException):
+    """ConflictException: the resource is in a state that does not allow it."""
+
+    code = "ConflictException"
+
+
 class InvalidInvocationError(ServiceException):
     """The runtime's ValidationError: the endpoint cannot be asked."""
 

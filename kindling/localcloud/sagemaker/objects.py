@@ -6,11 +6,11 @@ import mmap
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from moto.core.exceptions import ServiceException
 from moto.s3.models import FakeBucket, FakeKey, S3Backend, s3_backends
@@ -47,6 +47,17 @@ class Address:
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+
+def data_of(container: Mapping[str, Any]) -> Address | None:
+    """Where the model.tar.gz of a container of a model is; None when the image holds the model.
+
+    Raises:
+        DataError: what is given is no S3 address.
+    """
+    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
+    url = container.get("ModelDataUrl") or source.get("S3Uri")
+    return Address.parse(url) if url else None
 
 
 def _mapped(file: IO[bytes]) -> AbstractContextManager[mmap.mmap | bytes]:

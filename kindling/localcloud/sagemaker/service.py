@@ -13,6 +13,7 @@ from kindling.localcloud.sagemaker.hosting.endpoints import Endpoints
 from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.objects import Objects
+from kindling.localcloud.sagemaker.registry.packages import ModelPackages
 from kindling.localcloud.sagemaker.resources import Operation
 from kindling.localcloud.sagemaker.runner import Runner
 from kindling.localcloud.sagemaker.surroundings import Surroundings
@@ -55,9 +56,11 @@ class Service:
             limits=limits,
         )
         self.training_jobs = TrainingJobs(around)
-        self.models = Models(around)
+        self.packages = ModelPackages(around)
+        self.models = Models(around, self.packages)
         self.endpoints = Endpoints(around, self.models)
-        parts = (self.training_jobs, self.models, self.endpoints.configs, self.endpoints)
+        registry = (self.packages, self.packages.groups)
+        parts = (self.training_jobs, self.models, self.endpoints.configs, self.endpoints, *registry)
         self._tags = Tags([part.resources for part in parts])
         self._operations: dict[str, Operation] = {
             name: operation for part in parts for name, operation in part.operations().items()

@@ -14,8 +14,20 @@ from botocore.validate import ParamValidator
 
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 
-# Java's Unicode classes, which Python's `re` does not know, widened to what it does.
-_UNICODE_CLASSES = {r"\p{Alnum}": "a-zA-Z0-9", r"\p{L}": r"\w", r"\p{M}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s"}
+# What Python's `re` does not know of Java's patterns, widened to what it does: classes of characters, the characters
+# beyond the first plane written as two halves, and a count of line ends.
+_JAVA = {
+    r"\p{Alnum}": "a-zA-Z0-9",
+    r"\p{L}": r"\w",
+    r"\p{M}": r"\w",
+    r"\p{N}": r"\d",
+    r"\p{Z}": r"\s",
+    r"\p{P}": r"!-/:-@\[-`{-~\u00a1-\uffff",
+    r"\p{S}": r"!-/:-@\[-`{-~\u00a1-\uffff",
+    r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010ffff",
+    "${1,128}": "$",
+    "${1,256}": "$",
+}
 
 Supported = Mapping[str, "Supported | None"]
 
@@ -116,7 +128,7 @@ def _broken(shape: Shape, value: Any) -> Iterator[str]:
 @cache
 def pattern(text: str) -> re.Pattern[str]:
     """A pattern of the service's model as Python's."""
-    for java, python in _UNICODE_CLASSES.items():
+    for java, python in _JAVA.items():
         text = text.replace(java, python)
     return re.compile(text)
 

@@ -237,6 +237,9 @@ class Algorithm(_Frozen):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
     title: str
     package: str
+    aws_image: str | None = Field(
+        default=None, description="repository of AWS's own image that this one answers for, on the embedded cloud"
+    )
     network_isolation: bool = True
     distributed: bool = Field(default=False, description="whether a job may have more than one host")
     environment: Environment = Environment()

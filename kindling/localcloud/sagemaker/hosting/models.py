@@ -8,7 +8,8 @@ from typing import Any
 
 from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError
 from kindling.localcloud.sagemaker.listing import answer, page
-from kindling.localcloud.sagemaker.objects import Address
+from kindling.localcloud.sagemaker.objects import Address, data_of
+from kindling.localcloud.sagemaker.registry.packages import ModelPackages
 from kindling.localcloud.sagemaker.resources import Operation, Resources, require_role, tags_of
 from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
@@ -20,6 +21,8 @@ _CONTAINER: Supported = {
     "ModelDataUrl": None,
     "ModelDataSource": {"S3DataSource": {"S3Uri": None, "S3DataType": None, "CompressionType": None}},
     "Environment": None,
+    "ModelPackageName": None,
+    "InferenceSpecificationName": None,
 }
 # Network isolation and the VPC change nothing here: a container is a process of this machine.
 _SUPPORTED: Supported = {
@@ -52,10 +55,7 @@ class Model:
     @property
     def data(self) -> Address | None:
         """Where model.tar.gz is; None when the image holds the model."""
-        url = self.container.get("ModelDataUrl")
-        source = self.container.get("ModelDataSource", {}).get("S3DataSource")
-        url = url or (source and source["S3Uri"])
-        return Address.parse(url) if url else None
+        return data_of(self.container)
 
     @classmethod
     def restored(cls, record: Mapping[str, Any]) -> Model:
@@ -81,10 +81,11 @@ class Model:
 class Models:
     """The models of one cloud."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, packages: ModelPackages) -> None:
         self.resources: Resources[Model] = Resources(around.cloud, "model", "model")
         self.resources.restore(Model.restored)
         self._around = around
+        self._packages = packages
 
     def operations(self) -> Mapping[str, Operation]:
         """The operations by name."""
@@ -98,6 +99,7 @@ class Models:
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a model and keep it."""
         refuse_unsupported(request, _SUPPORTED)
+        request = self._with_packages_opened(request)
         container = container_of(request)
         if not container.get("Image"):
             raise InvalidRequestError("PrimaryContainer.Image is required.")
@@ -129,6 +131,16 @@ class Models:
             {"ModelName": model.name, "ModelArn": model.arn, "CreationTime": model.creation_time} for model in models
         ]
         return answer("Models", summaries, token)
+
+    def _with_packages_opened(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The request with the containers of a package in place of one that names the package."""
+        primary = [request["PrimaryContainer"]] if "PrimaryContainer" in request else []
+        given = [*primary, *request.get("Containers", [])]
+        opened = [part for container in given for part in self._packages.containers_of(container)]
+        if primary and len(opened) == 1:
+            return {**request, "PrimaryContainer": opened[0]}
+        rest = {name: value for name, value in request.items() if name != "PrimaryContainer"}
+        return {**rest, "Containers": opened}
 
     def _check_data(self, model: Model) -> None:
         try:

@@ -1,0 +1,1 @@
+"""The model registry: groups, and the packages that are their versions."""
