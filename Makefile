@@ -49,13 +49,15 @@ node_modules/.package-lock.json: package.json package-lock.json .venv/.house
 setup-tests: setup .venv/.tests
 	@$(BIN)/python -m kindling.environments --tests
 
-setup-clients: .venv/.house
-	@$(BIN)/python -m kindling.environments --clients
+setup-client-%: .venv/.house
+	@$(BIN)/python -m kindling.environments --clients client-$*
+
+setup-clients: setup-client-awscli setup-client-sagemaker-v2 setup-client-sagemaker-v3
 
 demo: setup  ## Deploy to the embedded cloud, train word vectors, evaluate, serve and query them (CORPUS=botocore|text8|path)
 	@$(BIN)/kindling demo --corpus '$(CORPUS)'
 
-test: setup-tests setup-clients  ## All tests but the slow ones (TESTS=folder runs one folder's)
+test: setup-tests setup-client-sagemaker-v2  ## All tests but the slow ones (TESTS=folder runs one folder's)
 	@TESTS='$(TESTS)' $(BIN)/python -m tests.run
 
 check: setup-tests format lint types test-fast  ## Format, lint, types and the fast tests: before each commit

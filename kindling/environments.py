@@ -3,8 +3,8 @@
 An environment holds what the algorithm's image holds: the packages of the same lock file, torch where algorithm.toml
 asks for it, the container contract and the algorithm's own package. It is made again when any of these changes.
 `python -m kindling.environments [NAME ...] [--tests]` makes those of the named algorithms, or of all.
-A client's environment holds the packages of requirements/client-*.txt; `python -m kindling.environments --clients`
-makes those of all clients, and nothing else.
+A client's environment holds the packages of requirements/client-*.txt; `python -m kindling.environments --clients
+[NAME ...]` makes those of the named clients, or of all, and nothing else.
 """
 
 from __future__ import annotations
@@ -176,13 +176,14 @@ def _run(command: list[str], doing: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the algorithms' virtual environments.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="algorithms; all when none is named")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="algorithms, or clients; all when none is named")
     parser.add_argument("--tests", action="store_true", help="with what the algorithm's tests need")
     parser.add_argument("--clients", action="store_true", help="those of the clients that the tests use")
     arguments = parser.parse_args()
-    for name in clients() if arguments.clients else arguments.names or algorithms():
-        if not arguments.clients and name not in algorithms():
-            print(f"{name} is no algorithm; known are {', '.join(algorithms())}.", file=sys.stderr)
+    known, kind = (clients(), "client") if arguments.clients else (list(algorithms()), "algorithm")
+    for name in arguments.names or known:
+        if name not in known:
+            print(f"{name} is no {kind}; known are {', '.join(known)}.", file=sys.stderr)
             return 2
         try:
             made = make_client(name) if arguments.clients else make(name, tests=arguments.tests)

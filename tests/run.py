@@ -1,4 +1,4 @@
-"""Runs the tests, each folder in the environment it needs: an algorithm's and a client's in its own, the rest in the house's.
+"""Runs the tests, each folder in the environment it needs: an algorithm's or a client's own, or the house's.
 
 `python -m tests.run [FOLDER ...] [--slow]`; without a folder, $TESTS or all of them. The last line adds the parts up.
 """
@@ -16,7 +16,8 @@ from containers.catalogue import algorithms
 from kindling.environments import ROOT, clients, python_of
 
 HOUSE = ["tests/unit", "tests/stacks", "tests/localcloud", "tests/e2e", "tests/clients/aws", "containers/contract"]
-CLIENTS = ["tests/clients/sagemaker_v2", "tests/clients/sagemaker_v3"]
+CLIENTS = ["tests/clients/sagemaker_v2"]
+SLOW_CLIENTS = ["tests/clients/sagemaker_v3"]  # with no test but slow ones; the others need no environment for them
 _NO_TESTS_COLLECTED = 5
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 
@@ -36,9 +37,9 @@ def environment_of(folder: str) -> Path:
     return Path(sys.executable)
 
 
-def groups(folders: list[str]) -> dict[Path, list[str]]:
+def groups(folders: list[str], *, slow: bool = False) -> dict[Path, list[str]]:
     """Folders by the interpreter they need; `containers` stands for all of its folders."""
-    everything = [*HOUSE, *CLIENTS, *(f"containers/{name}" for name in algorithms())]
+    everything = [*HOUSE, *CLIENTS, *(SLOW_CLIENTS if slow else []), *(f"containers/{name}" for name in algorithms())]
     wanted = [
         inner
         for folder in (folders or everything)
@@ -73,7 +74,7 @@ def main() -> int:
     slow = "--slow" in arguments
     folders = [argument for argument in arguments if argument != "--slow"] or os.environ.get("TESTS", "").split()
     worst, total = 0, Counter[str]()
-    for interpreter, inner in groups(folders).items():
+    for interpreter, inner in groups(folders, slow=slow).items():
         status, counts = run(interpreter, inner, slow=slow)
         total += counts
         if status not in (0, _NO_TESTS_COLLECTED):
