@@ -15,7 +15,7 @@ from sagemaker.serve.model_builder import ModelBuilder
 from sagemaker.train import ModelTrainer
 from sagemaker.train.configs import Compute, InputData, OutputDataConfig, StoppingCondition
 
-from tests.clients.conftest import Cloud, until
+from tests.clients.conftest import Cloud
 
 pytestmark = pytest.mark.slow
 ASKED = json.dumps({"instances": ["king", "tea"]})
@@ -144,4 +144,4 @@ def test_deploy_waits_until_the_endpoint_answers(
     endpoint: Any = builder.deploy(endpoint_name="waited-for")
     assert vector_lengths(endpoint) == [10, 10]
     endpoint.delete()
-    until(lambda: "waited-for" not in [found.endpoint_name for found in Endpoint.get_all()])
+    endpoint.wait_for_delete()
