@@ -1,4 +1,4 @@
-"""Runs: executions of the pipelines, and what the embedded cloud's journal still knows of those that a kill ended."""
+"""Runs: executions of the pipelines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kindling.errors import UserError
 from kindling.resources import Resources
 from kindling.targets import Target
 
-RUNNING, SUCCEEDED, INTERRUPTED = "RUNNING", "SUCCEEDED", "Interrupted"
+RUNNING, SUCCEEDED = "RUNNING", "SUCCEEDED"
 
 _TELLING_KINDS = ("Task", "Wait", "Map", "Parallel", "Fail")
 _GATE = "Gate"  # a Choice, but the one that a person waits for
@@ -20,10 +20,7 @@ _GATE = "Gate"  # a Choice, but the one that a person waits for
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One execution. `output` is there when it succeeded, `error` and `cause` when it did not.
-
-    One that is `remembered` belongs to a former embedded cloud: only the journal still knows it.
-    """
+    """One execution. `output` is there when it succeeded, `error` and `cause` when it did not."""
 
     name: str
     algorithm: str
@@ -35,7 +32,6 @@ class Run:
     output: Mapping[str, Any] | None = None
     error: str | None = None
     cause: str | None = None
-    remembered: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -83,7 +79,7 @@ class History:
 
 def recent(target: Target, resources: Resources | None, limit: int = 20) -> list[Run]:
     """The latest runs of every algorithm, the newest first, without their input and output."""
-    found: dict[str, Run] = {run.name: run for run in _from_journal(target)}
+    found: dict[str, Run] = {}
     for algorithm, machine in (resources.state_machines if resources else {}).items():
         found |= {run.name: run for run in _listed(target, algorithm, machine, limit)}
     return sorted(found.values(), key=lambda run: run.started, reverse=True)[:limit]
@@ -108,9 +104,7 @@ def find(target: Target, resources: Resources | None, name: str) -> Run:
 
 
 def refresh(target: Target, run: Run) -> Run:
-    """The run as it stands now, with its input and output. What only the journal knows stays as it is."""
-    if run.remembered:
-        return run
+    """The run as it stands now, with its input and output."""
     answer = target.client("stepfunctions").describe_execution(executionArn=run.arn)
     return Run(
         name=run.name,
@@ -127,9 +121,7 @@ def refresh(target: Target, run: Run) -> Run:
 
 
 def history(target: Target, run: Run) -> History:
-    """The states that a run visited, in order. A run that only the journal knows has none."""
-    if run.remembered:
-        return History()
+    """The states that a run visited, in order."""
     pages = (
         target.client("stepfunctions")
         .get_paginator("get_execution_history")
@@ -188,48 +180,3 @@ def _listed(target: Target, algorithm: str, machine: str, limit: int) -> Iterato
                 started=item["startDate"],
                 stopped=item.get("stopDate"),
             )
-
-
-def _from_journal(target: Target) -> list[Run]:
-    """What the journal of the embedded cloud tells of former clouds' executions."""
-    if target.kind != "embedded" or not (target.state / "journal").is_dir():
-        return []
-    from kindling.localcloud.journal import Journal
-
-    return [_recorded(record) for record in Journal(target.state / "journal").records("executions")]
-
-
-def _recorded(record: Mapping[str, Any]) -> Run:
-    started = _time(record.get("started")) or datetime.fromtimestamp(0, tz=UTC)
-    return Run(
-        name=str(record["name"]),
-        algorithm=_algorithm_of(str(record.get("machine", ""))),
-        arn=str(record.get("arn", "")),
-        status=str(record["status"]),
-        started=started,
-        stopped=_time(record.get("stopped")),
-        input=_object(record.get("input")) or {},
-        output=_object(record.get("output")),
-        error=record.get("error"),
-        cause=record.get("cause"),
-        remembered=True,
-    )
-
-
-def _algorithm_of(machine: str) -> str:
-    from containers.catalogue import algorithms
-
-    name = machine.lower().replace("_", "").replace("-", "")
-    return next((found for found in algorithms() if found.replace("_", "") in name), "")
-
-
-def _time(text: object) -> datetime | None:
-    if not text:
-        return None
-    time = datetime.fromisoformat(str(text))
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _object(value: object) -> dict[str, Any] | None:
-    found = json.loads(value) if isinstance(value, str) and value else value
-    return found if isinstance(found, dict) else None

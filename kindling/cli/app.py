@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from kindling.cli import algorithm, cloud, demo, deployment, endpoints, runs, train
+from kindling.cli import algorithm, cloud, demo, deployment, endpoints, runs, state, train
 
 app = typer.Typer(
     help="Trains and serves word vectors on Amazon SageMaker, or on an embedded cloud with the same templates.",
@@ -24,5 +24,6 @@ for panel, commands in (
 ):
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(state.app, name="state", rich_help_panel=_CLOUD)
 app.add_typer(algorithm.app, name="algorithm", rich_help_panel=_LOCAL)
 app.command(hidden=True)(demo.demo)

@@ -44,7 +44,7 @@ def up(
 
 
 def down(state: StateOption = None) -> None:
-    """End the embedded cloud and everything it started. What it holds in memory (stacks, buckets) ends with it."""
+    """End the embedded cloud and everything it started. What it holds is there again after the next `up`."""
     from kindling.localcloud import lifecycle
     from kindling.targets import state_folder
 
@@ -65,11 +65,9 @@ def status(target: TargetOption = "embedded", state: StateOption = None) -> None
 
 
 def _interrupted(folder: Path) -> list[dict[str, Any]]:
-    from kindling.localcloud.journal import INTERRUPTED, Journal
+    from kindling.localcloud.executions import INTERRUPTED, records
 
-    if not (folder / "journal").is_dir():
-        return []
-    return [record for record in Journal(folder / "journal").records("executions") if record["status"] == INTERRUPTED]
+    return [record for record in records(folder) if record["error"] == INTERRUPTED]
 
 
 def _print_cloud(console: Console, target: Target) -> None:

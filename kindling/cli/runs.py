@@ -65,8 +65,6 @@ def logs(
     from kindling.joblogs import JobLog
 
     where, found = _find(run, target, state)
-    if found.remembered:
-        raise UserError(f"the log of {found.name} ended with the embedded cloud that ran it.")
     log: JobLog | None = None
     try:
         while True:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kindling.localcloud.images import Images
-from kindling.localcloud.journal import Journal
 from kindling.localcloud.processes import Processes
 from kindling.localcloud.store import Store
+
+if TYPE_CHECKING:
+    from kindling.localcloud.persistence import Persistence
 
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
@@ -42,14 +45,16 @@ class Cloud:
         return Processes(self.state / "processes")
 
     @cached_property
-    def journal(self) -> Journal:
-        """Executions and training jobs, on disk."""
-        return Journal(self.state / "journal")
-
-    @cached_property
     def store(self) -> Store:
         """What outlives the cloud's process."""
         return Store(self.state / "cloud.db")
+
+    @cached_property
+    def persistence(self) -> Persistence:
+        """What makes moto's state outlive the cloud's process."""
+        from kindling.localcloud.persistence import Persistence
+
+        return Persistence(self)
 
     @cached_property
     def images(self) -> Images:

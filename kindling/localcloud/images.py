@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from kindling.localcloud.journal import write_atomically
+from kindling.localcloud.atomic_files import write_atomically
 
 
 class UnknownImageError(LookupError):

@@ -21,8 +21,9 @@ import psutil
 
 from kindling.localcloud import sagemaker_sdk
 from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, environment_of
-from kindling.localcloud.journal import Journal
+from kindling.localcloud.executions import interrupt
 from kindling.localcloud.processes import end_survivors, is_same_process
+from kindling.localcloud.store import Store, StoreError
 
 DEFAULT_PORT = 5770
 _HEALTHY_WITHIN_S = 60.0
@@ -63,7 +64,7 @@ def default_port() -> int:
 def up(state: Path, port: int = DEFAULT_PORT) -> CloudInfo:
     """Start the embedded cloud of `state` and wait until it answers; one that runs already is left as it is.
 
-    What outlived a cloud that was killed is ended, and the runs that it left unfinished are marked in the journal.
+    What outlived a cloud that was killed is ended, and the executions that it left running have failed.
 
     Raises:
         CloudError: the state folder is not writable, the port is taken, or the server did not start or does not answer.
@@ -77,7 +78,7 @@ def up(state: Path, port: int = DEFAULT_PORT) -> CloudInfo:
         was_killed = (state / "cloud.json").exists()
         (state / "cloud.json").unlink(missing_ok=True)
         end_survivors(state / "processes")
-        Journal(state / "journal").interrupt_unfinished()
+        _interrupt_executions(state)
         _require_free_port(port, within_s=_RELEASED_WITHIN_S if was_killed else 0.0)
         return _start(state, port)
 
@@ -96,8 +97,6 @@ def down(state: Path) -> bool:
             process.wait(_ENDED_WITHIN_S)
     (state / "cloud.json").unlink(missing_ok=True)
     end_survivors(state / "processes")
-    if (state / "journal").is_dir():
-        Journal(state / "journal").interrupt_unfinished()
     return running is not None
 
 
@@ -150,6 +149,15 @@ def _make_writable(state: Path) -> None:
         raise CloudError(
             f"the state folder {state} is not writable ({error.strerror}); choose another with KINDLING_STATE."
         ) from None
+
+
+def _interrupt_executions(state: Path) -> None:
+    try:
+        store = Store(state / "cloud.db")
+        interrupt(store)
+        store.close()
+    except StoreError as error:
+        raise CloudError(f"{error} Choose another state folder with KINDLING_STATE, or remove this one.") from None
 
 
 @contextmanager
@@ -220,7 +228,8 @@ def _is_healthy(running: CloudInfo) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{running.endpoint_url}{HEALTH_PATH}", timeout=5) as answer:
-            return bool(json.load(answer)["pid"] == running.pid)
+            found = json.load(answer)
+            return bool(found["pid"] == running.pid and found["seams"])
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from kindling.localcloud.atomic_files import write_atomically
 from kindling.localcloud.cloud import ACCOUNT_ID, REGION
-from kindling.localcloud.journal import write_atomically
 
 _FILE = "sagemaker-sdk.yaml"
 # The name that the SDK itself would give.

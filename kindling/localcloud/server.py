@@ -24,20 +24,27 @@ from typing import Any
 import psutil
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from kindling.errors import UserError
+from kindling.localcloud.atomic_files import write_atomically
 from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, VERSION, Cloud
-from kindling.localcloud.journal import write_atomically
+from kindling.localcloud.requests import Request
 
-# In the order in which they are applied: each is a module with install(cloud).
+# Each is a module with install(cloud). These are applied at the start, in this order ...
 SEAMS = (
+    "kindling.localcloud.footprint",
     "kindling.localcloud.identity",
     "kindling.localcloud.policy_simulation",
     "kindling.localcloud.buckets",
-    "kindling.localcloud.functions",
-    "kindling.localcloud.stepfunctions",
-    "kindling.localcloud.cloudformation",
-    "kindling.localcloud.termination_protection",
+    "kindling.localcloud.persistence",
     "kindling.localcloud.sagemaker",
 )
+# ... and these when the service is asked for the first time, or when a former cloud's state of it is brought back:
+# what they import takes longer than all the rest.
+LATE_SEAMS = {
+    "lambda": ("kindling.localcloud.functions",),
+    "cloudformation": ("kindling.localcloud.cloudformation", "kindling.localcloud.termination_protection"),
+    "states": ("kindling.localcloud.stepfunctions", "kindling.localcloud.executions"),
+}
 
 _WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -49,14 +56,19 @@ class Application:
         self._cloud = cloud
         self._moto: _WSGI | None = None
         self._opened = threading.Event()
+        self._late = dict(LATE_SEAMS)
+        self._applying = threading.RLock()
 
     def open(self) -> None:
         """Import moto, apply the seams, and let the waiting requests through."""
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+        from kindling.localcloud.persistence import Keeping
+
         for seam in SEAMS:
-            import_module(seam).install(self._cloud)
-        self._moto = DomainDispatcherApplication(create_backend_app)
+            more = {"prepare": self._apply_late} if seam == "kindling.localcloud.persistence" else {}
+            import_module(seam).install(self._cloud, **more)
+        self._moto = Keeping(DomainDispatcherApplication(create_backend_app), self._cloud.persistence)
         self._opened.set()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -65,7 +77,17 @@ class Application:
             return [json.dumps({"pid": os.getpid(), "seams": self._opened.is_set()}).encode()]
         self._opened.wait()
         assert self._moto is not None
+        self._apply_late(Request(environ).service)
         return self._moto(environ, start_response)
+
+    def _apply_late(self, service: str) -> None:
+        """Apply the seams of a service that nobody asked for until now."""
+        if service not in self._late:
+            return
+        with self._applying:
+            for seam in self._late.get(service, ()):
+                import_module(seam).install(self._cloud)
+            self._late.pop(service, None)
 
 
 def listen(cloud: Cloud, application: Application) -> BaseWSGIServer:
@@ -123,8 +145,11 @@ def _announce(cloud: Cloud) -> None:
 def _open_or_exit(application: Application) -> None:
     try:
         application.open()
-    except Exception:  # noqa: BLE001  a cloud without its seams must not answer
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001  a cloud without its seams must not answer
+        if isinstance(error, UserError):
+            print(error, file=sys.stderr)
+        else:
+            traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
 

@@ -1,4 +1,4 @@
-"""Step Functions: executions really run, are written to the journal, and can be stopped.
+"""Step Functions: executions really run, and can be stopped.
 
 moto has an interpreter of state machines, off by default and with a backend of its own. Mended here: what
 CloudFormation makes is visible to it, its tasks call this cloud, SageMaker's integrations exist
@@ -18,7 +18,6 @@ import boto3
 from botocore.config import Config
 
 from kindling.localcloud.cloud import Cloud
-from kindling.localcloud.journal import Journal
 from kindling.localcloud.plain_json import with_iso_dates
 from kindling.localcloud.seams import replace
 
@@ -36,7 +35,7 @@ _SERVICE_NAMES_IN_ERRORS = {
 
 
 def install(cloud: Cloud) -> None:
-    """Apply every change; tasks call `cloud.endpoint_url`, executions are written to `cloud.journal`."""
+    """Apply every change; tasks call `cloud.endpoint_url`."""
     from moto.core.config import default_user_config
     from moto.stepfunctions import models
     from moto.stepfunctions.parser.models import stepfunctions_parser_backends
@@ -48,7 +47,6 @@ def install(cloud: Cloud) -> None:
     _call_this_cloud(cloud)
     stepfunctions_sagemaker.install(cloud)
     _answer_in_plain_json()
-    _keep_journal(cloud.journal)
     _name_executions()
     _stop_at_once()
     _page_history()
@@ -106,57 +104,6 @@ def _answer_in_plain_json() -> None:
         env.stack.append(with_iso_dates(env.stack.pop()))
 
     original = replace(sdk.StateTaskServiceAwsSdk, "_eval_service_task", evaluate)
-
-
-def _keep_journal(journal: Journal) -> None:
-    """Write an execution down when it starts, enters a state, and ends."""
-    from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
-    from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
-    from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
-
-    def start(self: Any) -> None:
-        journal.write("executions", self.exec_arn, _record(self, status="RUNNING"))
-        begin(self)
-
-    def environment(self: Any) -> Any:
-        env = make_environment(self)
-        env.event_manager.execution_arn = self._evaluation_details.execution_details.arn
-        return env
-
-    def publish(self: Any, event_id: int, source_event_id: int, event_type: str, **details: Any) -> None:
-        publish_event(self, event_id=event_id, source_event_id=source_event_id, event_type=event_type, **details)
-        entered = ((details.get("event_details") or {}).get("stateEnteredEventDetails") or {}).get("name")
-        arn = getattr(self, "execution_arn", None)
-        if entered and arn:
-            journal.update("executions", arn, state=entered)
-
-    def terminated(self: Any) -> None:
-        if self.execution.exec_status != "ABORTED":
-            end(self)
-        state = (journal.read("executions", self.execution.exec_arn) or {}).get("state")
-        journal.write("executions", self.execution.exec_arn, _record(self.execution, state=state))
-
-    begin = replace(Execution, "start", start)
-    make_environment = replace(ExecutionWorker, "_get_evaluation_environment", environment)
-    publish_event = replace(EventManager, "_publish_history_event", publish)
-    end = replace(BaseExecutionWorkerCommunication, "terminated", terminated)
-
-
-def _record(execution: Any, *, status: str | None = None, state: str | None = None) -> dict[str, Any]:
-    return {
-        "name": execution.name,
-        "arn": execution.exec_arn,
-        "machine": execution.state_machine.name,
-        "machine_arn": execution.state_machine.arn,
-        "status": status or str(execution.status),
-        "state": state,
-        "started": execution.start_date,
-        "stopped": execution.stop_date,
-        "error": execution.error,
-        "cause": execution.cause,
-        "input": execution.input_data,
-        "output": execution.output,
-    }
 
 
 def _name_executions() -> None:

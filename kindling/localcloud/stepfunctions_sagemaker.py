@@ -42,6 +42,12 @@ class _Job:
 
 _JOBS = {
     "create_training_job": _Job("describe_training_job", "stop_training_job", "TrainingJobName", "TrainingJobStatus"),
+    "create_processing_job": _Job(
+        "describe_processing_job", "stop_processing_job", "ProcessingJobName", "ProcessingJobStatus"
+    ),
+    "create_transform_job": _Job(
+        "describe_transform_job", "stop_transform_job", "TransformJobName", "TransformJobStatus"
+    ),
 }
 _OPERATIONS = {
     "createTrainingJob",

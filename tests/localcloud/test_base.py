@@ -1,4 +1,4 @@
-"""Processes, the journal, and the images' records."""
+"""Processes, and the images' records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pytest
 
 from kindling.localcloud.image_publisher import PublishingError, publish
 from kindling.localcloud.images import Images, UnknownImageError
-from kindling.localcloud.journal import INTERRUPTED, Journal
 from kindling.localcloud.processes import Processes, end, end_survivors
 
 _PARENT = """
@@ -83,17 +82,6 @@ def test_survivors_are_found_by_their_record_even_without_their_leader(tmp_path:
 def test_a_stranger_with_the_number_of_a_former_process_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "1.json").write_text(json.dumps({"pid": os.getpid(), "started": 1.0, "name": "former"}))
     assert end_survivors(tmp_path) == []
-
-
-def test_only_unfinished_runs_are_interrupted(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    journal.write("executions", "arn:a/b", {"name": "a", "status": "RUNNING", "state": "Evaluate"})
-    journal.write("executions", "arn:c", {"name": "c", "status": "SUCCEEDED", "state": "Notify"})
-    assert journal.interrupt_unfinished() == ["a"]
-    interrupted = journal.read("executions", "arn:a/b") or {}
-    assert interrupted["status"] == INTERRUPTED
-    assert interrupted["cause"] == "the embedded cloud ended while Evaluate was running"
-    assert (journal.read("executions", "arn:c") or {})["status"] == "SUCCEEDED"
 
 
 def test_an_image_is_known_by_every_name_it_got(tmp_path: Path) -> None:

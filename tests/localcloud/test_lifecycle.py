@@ -17,7 +17,7 @@ import pytest
 
 from kindling.localcloud import lifecycle
 from kindling.localcloud.cloud import LOOPBACK
-from kindling.localcloud.journal import INTERRUPTED, Journal
+from kindling.localcloud.executions import INTERRUPTED, records
 from kindling.localcloud.lifecycle import CloudError
 from tests.localcloud.conftest import ROLE, client_of, free_port, zipped
 
@@ -78,7 +78,7 @@ def test_it_listens_on_the_loopback_interface_only(state: Path) -> None:
     assert listening == [LOOPBACK]
 
 
-def test_a_killed_cloud_takes_its_processes_along_and_its_run_is_interrupted(state: Path) -> None:
+def test_a_killed_cloud_takes_its_processes_along_and_its_execution_has_failed(state: Path) -> None:
     cloud = lifecycle.up(state, free_port())
     function = pid_of_function(cloud)
     states = {"Train": {"Type": "Wait", "Seconds": 600, "End": True}}
@@ -87,16 +87,18 @@ def test_a_killed_cloud_takes_its_processes_along_and_its_run_is_interrupted(sta
         name="machine", roleArn=ROLE, definition=json.dumps({"StartAt": "Train", "States": states})
     )
     arn = sfn.start_execution(stateMachineArn=machine["stateMachineArn"], name="run")["executionArn"]
-    journal = Journal(state / "journal")
-    wait_until(lambda: (journal.read("executions", arn) or {}).get("state") == "Train")
+    wait_until(lambda: records(state)[0]["state"] == "Train")
     os.kill(cloud.pid, signal.SIGKILL)
     wait_until(lambda: not is_running(function))
     again = lifecycle.up(state, cloud.port)
     assert again.pid != cloud.pid
-    record = journal.read("executions", arn)
-    assert record is not None
-    assert record["status"] == INTERRUPTED
-    assert record["cause"] == "the embedded cloud ended while Train was running"
+    sfn = client_of(again, "stepfunctions")
+    execution = sfn.describe_execution(executionArn=arn)
+    assert (execution["status"], execution["error"]) == ("FAILED", INTERRUPTED)
+    assert execution["cause"] == "the embedded cloud ended while Train was running"
+    history = sfn.get_execution_history(executionArn=arn)["events"]
+    assert [event["type"] for event in history] == ["ExecutionStarted", "WaitStateEntered", "ExecutionFailed"]
+    assert history[-1]["executionFailedEventDetails"]["cause"] == execution["cause"]
 
 
 def test_a_killed_cloud_that_still_holds_its_port_is_waited_for(state: Path) -> None:

@@ -6,12 +6,11 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kindling.localcloud.journal import Journal
+from kindling.localcloud.executions import records
 from kindling.localcloud.lifecycle import CloudInfo
 
 ROLE = "arn:aws:iam::123456789012:role/tests"
@@ -237,25 +236,22 @@ def test_a_running_execution_can_be_described_and_stopped(
     latest = sfn.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=1)
     assert latest["events"][0]["type"] == "WaitStateEntered"
     assert latest["nextToken"]
-    journal = Journal(cloud.state / "journal")
-    assert (journal.read("executions", arn) or {})["state"] == "Rest"
+
+    def kept() -> Any:
+        return next(record for record in records(cloud.state) if record["arn"] == arn)
+
+    assert kept()["state"] == "Rest"
     sfn.stop_execution(executionArn=arn, error="Cancelled", cause="by the user")
     stopped = sfn.describe_execution(executionArn=arn)
     assert (stopped["status"], stopped["error"], stopped["cause"]) == ("ABORTED", "Cancelled", "by the user")
-    record = journal.read("executions", arn)
-    assert record is not None
-    assert (record["status"], record["cause"]) == ("ABORTED", "by the user")
+    assert (kept()["status"], kept()["cause"]) == ("ABORTED", "by the user")
 
 
-def test_the_journal_tells_how_an_execution_ended(run: Run, cloud: CloudInfo) -> None:
+def test_the_store_tells_how_an_execution_ended(run: Run, cloud: CloudInfo) -> None:
     ended = run({"Failed": {"Type": "Fail", "Error": "TrainFailed", "Cause": "Train: out of range"}}, {"a": 1})
     record = wait_until(
         lambda: next(
-            (
-                one
-                for one in Journal(Path(cloud.state) / "journal").records("executions")
-                if one["arn"] == ended["executionArn"] and one["status"] == "FAILED"
-            ),
+            (one for one in records(cloud.state) if one["arn"] == ended["executionArn"] and one["status"] == "FAILED"),
             None,
         )
     )

@@ -14,7 +14,6 @@ from containers.catalogue import algorithms
 from kindling import resources, runs, submission
 from kindling.errors import UserError
 from kindling.joblogs import GROUP, JobLog
-from kindling.localcloud.journal import Journal
 from kindling.resources import Resources
 from kindling.targets import EmbeddedTarget
 
@@ -127,20 +126,6 @@ def test_what_was_not_asked_for_is_left_to_the_pipeline(
 ) -> None:
     made = submission.execution_input(request(**changes), "words", {"train": "s3://b/p"})
     assert made == {"name": "words", "inputs": {"train": "s3://b/p"}, "hyperparameters": {"mode": "cbow"}, **expected}
-
-
-def test_a_run_that_a_kill_cut_short_is_listed_with_its_reason(target: EmbeddedTarget, deployed: Resources) -> None:
-    record = {"name": "cut-off-1", "machine": "KindlingTraining-BlazingtextStateMachine", "status": "RUNNING"}
-    started = datetime(2026, 11, 20, tzinfo=UTC)
-    journal = Journal(target.state / "journal")
-    journal.write("executions", "arn:x", {**record, "state": "Train", "started": started, "arn": "arn:x"})
-    journal.interrupt_unfinished()
-    [found] = runs.recent(target, deployed)
-    assert (found.status, found.algorithm) == ("Interrupted", "blazingtext")
-    assert found.cause == "the embedded cloud ended while Train was running"
-    # It is known though nothing is deployed any more, and nobody asks the new cloud about it.
-    assert runs.find(target, None, "cut-off").cause == found.cause
-    assert runs.history(target, found).states == ()
 
 
 def test_a_name_that_is_no_runs_is_refused(target: EmbeddedTarget) -> None:

@@ -18,6 +18,7 @@ class Events:
 
     def __init__(self, cloud: Cloud) -> None:
         self._account_id, self._region = cloud.account_id, cloud.region
+        self._persistence = cloud.persistence
 
     def announce(self, change: str, arn: str, detail: Mapping[str, Any]) -> None:
         """Put a change of state on the bus.
@@ -39,6 +40,7 @@ class Events:
         }
         try:
             backend.put_events([event])
+            self._persistence.soon()
         except Exception:  # a target that fails must not fail the job that the event is about
             _logger.exception("event %s of %s", change, arn)
 

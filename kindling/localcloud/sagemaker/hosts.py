@@ -45,23 +45,26 @@ class Host:
             folders.append(paths.checkpoints)
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
-        instance_type = request["ResourceConfig"]["InstanceType"]
-        names = [host.name for host in hosts]
-        group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": names}
         files = {
             paths.hyperparameters: request.get("HyperParameters", {}),
             paths.input_data_config: {channel.name: channel.as_config() for channel in channels},
-            paths.resource_config: {
-                "current_host": self.name,
-                "current_instance_type": instance_type,
-                "current_group_name": group["instance_group_name"],
-                "hosts": names,
-                "instance_groups": [group],
-                "network_interface_name": nic,
-            },
+            paths.resource_config: self.resource_config(hosts, request["ResourceConfig"]["InstanceType"], nic),
         }
         for path, content in files.items():
             path.write_text(json.dumps(content), encoding="utf-8")
+
+    def resource_config(self, hosts: Sequence[Host], instance_type: str, nic: str) -> dict[str, Any]:
+        """The content of resourceconfig.json on this one of the hosts."""
+        names = [host.name for host in hosts]
+        group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": names}
+        return {
+            "current_host": self.name,
+            "current_instance_type": instance_type,
+            "current_group_name": group["instance_group_name"],
+            "hosts": names,
+            "instance_groups": [group],
+            "network_interface_name": nic,
+        }
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import IO
 
+from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogsBackend, logs_backends
 
 _CHUNK_BYTES = 1 << 16
@@ -27,10 +28,13 @@ class LogStream:
         self._backend = backend
         self._listener = listener
         self._unfinished = b""
+        self._create()
+
+    def _create(self) -> None:
         with _creating:
-            if group not in backend.groups:
-                backend.create_log_group(group, {})
-            backend.ensure_log_stream(group, name)
+            if self.group not in self._backend.groups:
+                self._backend.create_log_group(self.group, {})
+            self._backend.ensure_log_stream(self.group, self.name)
 
     @property
     def arn(self) -> str:
@@ -58,7 +62,11 @@ class LogStream:
         if not texts:
             return
         events = [{"timestamp": now, "message": text} for text in texts]
-        self._backend.put_log_events(self.group, self.name, events)
+        try:
+            self._backend.put_log_events(self.group, self.name, events)
+        except ResourceNotFoundException:  # somebody deleted the group, but what is still said has its place
+            self._create()
+            self._backend.put_log_events(self.group, self.name, events)
         self.last_line = texts[-1]
         if self._listener is not None:
             for text in texts:

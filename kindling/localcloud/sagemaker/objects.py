@@ -1,13 +1,10 @@
-"""Objects in the cloud's S3, read and written in its own process, so that no copy travels over HTTP."""
+"""Objects in the cloud's S3, read and written as the files that they are, so that no copy travels over HTTP."""
 
 from __future__ import annotations
 
-import mmap
-import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -15,6 +12,7 @@ from typing import IO, Any, cast
 from moto.core.exceptions import ServiceException
 from moto.s3.models import FakeBucket, FakeKey, S3Backend, s3_backends
 
+from kindling.localcloud.bodies import Body, BodyFiles, Content
 from kindling.localcloud.sagemaker.errors import DataError
 
 _HTTPS = re.compile(r"https://s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com/([^/]+)/?(.*)", re.DOTALL)
@@ -60,18 +58,16 @@ def data_of(container: Mapping[str, Any]) -> Address | None:
     return Address.parse(url) if url else None
 
 
-def _mapped(file: IO[bytes]) -> AbstractContextManager[mmap.mmap | bytes]:
-    """A file's content without a copy; an empty file cannot be mapped."""
-    if os.fstat(file.fileno()).st_size == 0:
-        return nullcontext(b"")
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
 class Objects:
-    """The objects of one account."""
+    """The objects of one account.
 
-    def __init__(self, account_id: str) -> None:
-        self._account_id = account_id
+    Args:
+        bodies: where their contents lie.
+        commit: makes what was changed outlive this process.
+    """
+
+    def __init__(self, account_id: str, bodies: BodyFiles, commit: Callable[[], None]) -> None:
+        self._account_id, self._bodies, self._commit = account_id, bodies, commit
 
     def has_bucket(self, name: str) -> bool:
         """Whether the bucket exists."""
@@ -99,43 +95,44 @@ class Objects:
         Raises:
             DataError: there is no such object.
         """
-        key = self._find(address)
-        if key is None:
-            raise DataError(f"there is no object at {address}.")
-        with key.lock:
-            key._value_buffer.seek(0)
-            shutil.copyfileobj(key._value_buffer, file, _CHUNK_BYTES)
+        with self._open(address) as content:
+            shutil.copyfileobj(content, file, _CHUNK_BYTES)
 
     def blocks(self, address: Address) -> Iterator[bytes]:
-        """An object's bytes, block by block; nobody else is kept from the object between two of them.
+        """An object's bytes, block by block.
 
         Raises:
             DataError: there is no such object.
         """
-        key = self._find(address)
-        if key is None:
-            raise DataError(f"there is no object at {address}.")
-        at = 0
-        while True:
-            with key.lock:
-                key._value_buffer.seek(at)
-                block = key._value_buffer.read(_CHUNK_BYTES)
-            if not block:
-                return
-            yield block
-            at += len(block)
+        with self._open(address) as content:
+            yield from iter(lambda: content.read(_CHUNK_BYTES), b"")
 
-    def write(self, address: Address, path: Path, kms_key: str | None = None) -> None:
-        """Put a file's content at an address."""
+    def write(self, address: Address, path: Path, kms_key: str | None = None, *, give_away: bool = False) -> None:
+        """Put a file's content at an address; it outlives this process when the method returns.
+
+        Args:
+            give_away: the caller will not change the file any more, so that the object may share its bytes.
+        """
+        if give_away:
+            self._put(address, path, kms_key)
+            return
+        copy = self._bodies.new()
+        try:
+            shutil.copyfile(path, copy)
+            self._put(address, copy, kms_key)
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def _put(self, address: Address, path: Path, kms_key: str | None) -> None:
+        content = cast(bytes, Content(path))
         encryption = "aws:kms" if kms_key else None
-        with path.open("rb") as file, _mapped(file) as content:
-            self._backend.put_object(
-                address.bucket, address.key, cast(bytes, content), encryption=encryption, kms_key_id=kms_key
-            )
+        self._backend.put_object(address.bucket, address.key, content, encryption=encryption, kms_key_id=kms_key)
+        self._commit()
 
     def remove(self, address: Address) -> None:
         """Remove the object at an address, where there is one."""
         self._backend.delete_object(address.bucket, address.key)
+        self._commit()
 
     @property
     def _backend(self) -> S3Backend:
@@ -146,6 +143,16 @@ class Objects:
             return self._backend.get_bucket(name)
         except ServiceException:
             return None
+
+    def _open(self, address: Address) -> IO[bytes]:
+        key = self._find(address)
+        if key is None:
+            raise DataError(f"there is no object at {address}.")
+        try:
+            body = cast(Body, key._value_buffer)
+            return body.path.open("rb")
+        except FileNotFoundError:  # it was deleted just now
+            raise DataError(f"there is no object at {address}.") from None
 
     def _find(self, address: Address) -> FakeKey | None:
         bucket = self._bucket(address.bucket)

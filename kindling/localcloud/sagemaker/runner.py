@@ -25,12 +25,16 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A container to be started. `base` is the folder that stands for /opt/ml."""
+    """A container to be started. `base` is the folder that stands for /opt/ml.
+
+    `entrypoint`, where given, runs in place of the image's own; `command` is what is added to it.
+    """
 
     name: str
     image: str
-    command: Literal["train", "serve"]
+    command: Literal["train", "serve"] | tuple[str, ...]
     base: Path
+    entrypoint: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,9 +82,18 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class Program:
-    """What runs an algorithm: a command to which `train` or `serve` is added."""
+    """What runs an algorithm: a command to which `train` or `serve` is added; it begins with its interpreter."""
 
     command: tuple[str, ...]
+
+    def line(self, wanted: Start) -> list[str]:
+        """The command line of a container."""
+        words = (wanted.command,) if isinstance(wanted.command, str) else wanted.command
+        return [*(wanted.entrypoint or self.command), *words]
+
+    def path(self, inherited: str) -> str:
+        """A search path on which `python3` and its like are those of the image."""
+        return os.pathsep.join([str(Path(self.command[0]).parent), inherited])
 
 
 def program_of(algorithm: str) -> Program:
@@ -128,8 +141,10 @@ class ProcessRunner:
         reading, writing = os.pipe()
         try:
             program = self._programs(self._images.algorithm_of(wanted.image))
+            if wanted.entrypoint:
+                environment["PATH"] = program.path(environment.get("PATH", os.defpath))
             process = self._processes.start(
-                [*program.command, wanted.command],
+                program.line(wanted),
                 name=wanted.name,
                 env=environment,
                 cwd=wanted.base,

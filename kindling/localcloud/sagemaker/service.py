@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from kindling.localcloud.cloud import Cloud
@@ -13,12 +14,14 @@ from kindling.localcloud.sagemaker.hosting.endpoints import Endpoints
 from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.objects import Objects
+from kindling.localcloud.sagemaker.processing.api import ProcessingJobs
 from kindling.localcloud.sagemaker.registry.packages import ModelPackages
 from kindling.localcloud.sagemaker.resources import Operation
 from kindling.localcloud.sagemaker.runner import Runner
 from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.tags import Tags
 from kindling.localcloud.sagemaker.training.api import TrainingJobs
+from kindling.localcloud.sagemaker.transform.api import TransformJobs
 from kindling.localcloud.sagemaker.validation import checked
 
 # moto answers these with a made-up success: nothing would run.
@@ -31,8 +34,6 @@ _PRETENDED = frozenset(
         "CreateDomain",
         "CreateHyperParameterTuningJob",
         "CreateNotebookInstance",
-        "CreateProcessingJob",
-        "CreateTransformJob",
         "StartNotebookInstance",
         "StartPipelineExecution",
         "UpdateEndpointWeightsAndCapacities",
@@ -49,18 +50,30 @@ class Service:
         around = Surroundings(
             cloud=cloud,
             runner=runner,
-            objects=Objects(cloud.account_id),
+            objects=Objects(
+                cloud.account_id, cloud.persistence.bodies, partial(cloud.persistence.commit, snapshot=False)
+            ),
             logs=logs.backend(cloud.account_id, cloud.region),
             events=Events(cloud),
             capacity=Capacity(cores),
             limits=limits,
         )
         self.training_jobs = TrainingJobs(around)
+        self.processing_jobs = ProcessingJobs(around)
         self.packages = ModelPackages(around)
         self.models = Models(around, self.packages)
+        self.transform_jobs = TransformJobs(around, self.models.resources)
         self.endpoints = Endpoints(around, self.models)
-        registry = (self.packages, self.packages.groups)
-        parts = (self.training_jobs, self.models, self.endpoints.configs, self.endpoints, *registry)
+        parts = (
+            self.training_jobs,
+            self.processing_jobs,
+            self.transform_jobs,
+            self.packages,
+            self.packages.groups,
+            self.models,
+            self.endpoints.configs,
+            self.endpoints,
+        )
         self._tags = Tags([part.resources for part in parts])
         self._operations: dict[str, Operation] = {
             name: operation for part in parts for name, operation in part.operations().items()

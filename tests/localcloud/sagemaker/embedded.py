@@ -18,10 +18,13 @@ from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from kindling.localcloud import persistence
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.images import Image
+from kindling.localcloud.persistence import Keeping
 from kindling.localcloud.sagemaker import Limits, install
 from kindling.localcloud.sagemaker.runner import ProcessRunner, Program
+from tests.ports import free_port
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:small"
 LIMITS = Limits(stop_grace_s=1, peers_grace_s=1, ping_s=20, serving_grace_s=1, invocation_s=1, settle_s=0)
@@ -30,9 +33,10 @@ PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
 
 def start(state: Path) -> tuple[Cloud, Any]:
     """A cloud that answers, and its server."""
-    application = DomainDispatcherApplication(create_backend_app)
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
-    cloud = Cloud(state=state, port=server.port)
+    cloud = Cloud(state=state, port=free_port())
+    application = Keeping(DomainDispatcherApplication(create_backend_app), cloud.persistence)
+    persistence.install(cloud)
+    server = make_server("127.0.0.1", cloud.port, application, threaded=True, request_handler=MotoRequestHandler)
     cloud.images.record(IMAGE, Image(algorithm="small", built_as="small"))
     runner = ProcessRunner(cloud.processes, cloud.images, lambda name: PROGRAM)
     install(cloud, runner=runner, limits=LIMITS, cores=64)  # so that a job which waits keeps no other from running
@@ -53,10 +57,14 @@ def client(service: str, port: int) -> Any:
 
 
 def make_role(port: int, name: str = "training") -> str:
-    """The ARN of a new role that SageMaker may assume."""
+    """The ARN of a role that SageMaker may assume."""
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "sagemaker.amazonaws.com"}}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    role = client("iam", port).create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+    iam = client("iam", port)
+    try:
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+    except iam.exceptions.EntityAlreadyExistsException:  # of a former process
+        role = iam.get_role(RoleName=name)
     return str(role["Role"]["Arn"])
 
 

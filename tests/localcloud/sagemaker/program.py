@@ -1,14 +1,16 @@
 """A real program that follows the container contract, small enough to see through: what the tests' images run.
 
-`python sagemaker_program.py train|serve`. Training does what its hyperparameters say; serving echoes.
+`python sagemaker_program.py train|serve|process`. Training does what its hyperparameters say; serving echoes.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -91,14 +93,24 @@ def wait(how: str) -> None:
     (BASE / "model" / "saved-on-sigterm").write_text("yes")
 
 
+def process() -> int:
+    """Leave the arguments in the output."""
+    (BASE / "processing" / "output" / "arguments.json").write_text(json.dumps(sys.argv[2:]))
+    return 0
+
+
 class Server(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        if self.path == "/execution-parameters":
+            wishes = os.environ.get("EXECUTION_PARAMETERS")
+            self.answer(200 if wishes else 404, (wishes or "").encode(), "application/json")
+            return
         self.answer(200 if os.environ.get("HEALTHY", "yes") == "yes" else 503, b"", "text/plain")
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.chunks() if "Transfer-Encoding" in self.headers else self.rfile.read(self.content_length())
         if body.startswith(b"fail "):
             self.answer(int(body.split()[1]), b"what went wrong", "text/plain")
             return
@@ -106,6 +118,9 @@ class Server(BaseHTTPRequestHandler):
             os._exit(3)
         if body == b"sleep":
             time.sleep(60)
+        if "TRANSFORM" in os.environ:
+            self.answer(*transformed(body), "text/plain")
+            return
         said = {
             "body": body.decode("latin-1"),
             "content_type": self.headers["Content-Type"],
@@ -113,8 +128,21 @@ class Server(BaseHTTPRequestHandler):
             "greeting": os.environ.get("GREETING"),
             "model": sorted(path.name for path in (BASE / "model").iterdir()),
             "pid": os.getpid(),
+            "batch": {name: value for name, value in os.environ.items() if name.startswith("SAGEMAKER_")},
+            "chunked": "Transfer-Encoding" in self.headers,
         }
         self.answer(200, json.dumps(said).encode(), "application/json")
+
+    def content_length(self) -> int:
+        return int(self.headers["Content-Length"])
+
+    def chunks(self) -> bytes:
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
 
     def answer(self, status: int, body: bytes, content_type: str) -> None:
         self.send_response(status)
@@ -122,6 +150,30 @@ class Server(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+REQUESTS = itertools.count(1)
+TOGETHER = threading.Barrier(int(os.environ.get("TOGETHER", "1")))
+
+
+def transformed(body: bytes) -> tuple[int, bytes]:
+    """A status and a body, made in the way that the environment names: of every line, or in spite of it."""
+    number, way = next(REQUESTS), os.environ["TRANSFORM"]
+    lines = body.splitlines()
+    if way == "label":
+        return 200, b"\n".join(json.dumps({"label": len(json.loads(line))}).encode() for line in lines)
+    if way == "length":
+        return 200, b"".join(b"%d,%d\n" % (len(line), line.count(b",") + 1) for line in lines)
+    if way == "too few":
+        return 200, b"one"
+    if way == "flaky" and number == 1:
+        return 503, b"not yet"
+    if way == "together":
+        try:
+            TOGETHER.wait(timeout=20)
+        except threading.BrokenBarrierError:
+            return 500, b"alone"
+    return 200, body.upper()
 
 
 def serve() -> int:
@@ -134,4 +186,4 @@ def serve() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit({"train": train, "serve": serve}[sys.argv[1]]())
+    sys.exit({"train": train, "serve": serve, "process": process}[sys.argv[1]]())

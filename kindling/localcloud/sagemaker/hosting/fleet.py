@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import shutil
 import uuid
@@ -12,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from kindling.localcloud.sagemaker import archives
-from kindling.localcloud.sagemaker.errors import DataError, InvalidInvocationError
+from kindling.localcloud.sagemaker.errors import InvalidInvocationError
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfig, Variant
 from kindling.localcloud.sagemaker.hosting.instance import Instance
+from kindling.localcloud.sagemaker.hosting.model_data import bring
 from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.logs import LogStream
 from kindling.localcloud.sagemaker.runner import Start
@@ -99,26 +98,8 @@ class Fleet:
     def _prepare(self, variant: Variant) -> list[Instance]:
         """The instances of a variant, their folders filled."""
         bases = [self._folder / f"{variant.name}-{number}" for number in range(1, variant.instances + 1)]
-        for base in bases:
-            (base / "model").mkdir(parents=True)
-        if variant.model.data is not None:
-            self._bring(variant.model, bases[0] / "model")
-            for base in bases[1:]:
-                # The same bytes on disk and in memory serve all instances.
-                shutil.copytree(bases[0] / "model", base / "model", copy_function=os.link, dirs_exist_ok=True)
+        bring(variant.model, self._around.objects, bases)
         return [self._instance(variant, base) for base in bases]
-
-    def _bring(self, model: Model, folder: Path) -> None:
-        assert model.data is not None
-        archive = self._folder / "model.tar.gz"
-        with archive.open("wb") as file:
-            self._around.objects.read_into(model.data, file)
-        try:
-            archives.unpack(archive, folder)
-        except DataError as error:
-            raise DataError(f"{model.data}: {error}") from error
-        finally:
-            archive.unlink()
 
     def _instance(self, variant: Variant, base: Path) -> Instance:
         stream = LogStream(

@@ -23,7 +23,11 @@ _LONGEST_PAUSE_S = 30.0
 
 
 class NotHealthyError(Exception):
-    """An instance did not become healthy. The message says why, as DescribeEndpoint shows it."""
+    """An instance did not become healthy. The message says why, as DescribeEndpoint shows it; `why` is its core."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 @dataclass
@@ -78,21 +82,38 @@ class Instance:
         while not _ping(running.pool):
             # What it waits for is the container's end, which makes further asking vain.
             if running.ended.wait(_PING_PAUSE_S):
-                raise NotHealthyError(self._reason(f"it exited with code {running.code}"))
+                raise self._not_healthy(f"it exited with code {running.code}")
             if time.monotonic() > deadline:
-                raise NotHealthyError(self._reason(f"/ping did not answer 200 within {limit:g} s"))
+                raise self._not_healthy(f"/ping did not answer 200 within {limit:g} s")
         self._healthy.set()
 
-    def post(self, body: bytes, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+    def post(
+        self, body: bytes, headers: dict[str, str], *, timeout_s: float | None = None, chunked: bool = False
+    ) -> urllib3.BaseHTTPResponse:
         """Send an invocation.
+
+        Args:
+            timeout_s: for the answer; by default what an endpoint has for it.
+            chunked: whether the body goes in HTTP's chunked transfer coding.
+        Raises:
+            urllib3.exceptions.HTTPError: no answer in time, or no connection.
+        """
+        assert self._running is not None
+        timeout = urllib3.Timeout(total=timeout_s or self._limits.invocation_s)
+        pool = self._running.pool
+        return pool.urlopen(
+            "POST", "/invocations", body=body, headers=headers, timeout=timeout, retries=False, chunked=chunked
+        )
+
+    def get(self, path: str) -> urllib3.BaseHTTPResponse:
+        """What the container answers to a GET.
 
         Raises:
             urllib3.exceptions.HTTPError: no answer in time, or no connection.
         """
         assert self._running is not None
         timeout = urllib3.Timeout(total=self._limits.invocation_s)
-        pool = self._running.pool
-        return pool.urlopen("POST", "/invocations", body=body, headers=headers, timeout=timeout, retries=False)
+        return self._running.pool.urlopen("GET", path, timeout=timeout, retries=False)
 
     def stop(self) -> None:
         """End the container: SIGTERM, and SIGKILL after the grace time; then remove its folder."""
@@ -150,12 +171,14 @@ class Instance:
     def _say(self, sentence: str) -> None:
         self.stream.write(f"{sentence}\n".encode())
 
-    def _reason(self, why: str) -> str:
+    def _not_healthy(self, why: str) -> NotHealthyError:
         last = self.stream.last_line
-        return (
+        why = f"{why}{f'; its last log line: {last}' if last else ''}"
+        message = (
             f"The primary container for production variant {self.variant.name} did not pass the ping health check: "
-            f"{why}{f'; its last log line: {last}' if last else ''}. Please check CloudWatch logs for this endpoint."
+            f"{why}. Please check CloudWatch logs for this endpoint."
         )
+        return NotHealthyError(message, why)
 
 
 def _ping(pool: urllib3.HTTPConnectionPool) -> bool:

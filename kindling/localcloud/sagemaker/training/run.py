@@ -43,7 +43,7 @@ class _StoppedError(Exception):
 
 
 class _CloudEndingError(Exception):
-    """The containers ended because the cloud does: the journal is to show the job as interrupted."""
+    """The containers ended because the cloud does: the next one finds the job unfinished."""
 
 
 class TrainingRun:
@@ -203,7 +203,7 @@ class TrainingRun:
         address = Address.parse(config["S3OutputPath"]).below(self._job.name, "output", name)
         archive = self._folder / name
         archives.pack(folders, archive)
-        self._around.objects.write(address, archive, config.get("KmsKeyId"))
+        self._around.objects.write(address, archive, config.get("KmsKeyId"), give_away=True)
         archive.unlink()
         return str(address)
 

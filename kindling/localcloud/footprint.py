@@ -1,0 +1,29 @@
+"""What moto loads for every region and partition of AWS, cut down to the one that this cloud is in.
+
+EC2's offers of instance types take 90 MB of memory and IAM's managed policies 30 MB otherwise, used or not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.seams import replace
+
+
+def install(cloud: Cloud) -> None:
+    """Have moto load the offers of this cloud's region and the policies of its partition only; before it does."""
+    from moto.iam.models import IAMBackend
+    from moto.utilities import utils
+
+    def load_resource(path: Any, *rest: Any, **more: Any) -> Any:
+        text = str(path)
+        if "instance_type_offerings" in text and f"/{cloud.region}." not in text:
+            return []
+        return load(path, *rest, **more)
+
+    def policies(self: Any) -> Any:
+        return every_policy(self) if self.partition == "aws" else []
+
+    load = replace(utils, "load_resource", load_resource)
+    every_policy = replace(IAMBackend, "_init_aws_policies", policies)
