@@ -48,6 +48,12 @@ _JOBS = {
     "create_transform_job": _Job(
         "describe_transform_job", "stop_transform_job", "TransformJobName", "TransformJobStatus"
     ),
+    "create_hyper_parameter_tuning_job": _Job(
+        "describe_hyper_parameter_tuning_job",
+        "stop_hyper_parameter_tuning_job",
+        "HyperParameterTuningJobName",
+        "HyperParameterTuningJobStatus",
+    ),
 }
 _OPERATIONS = {
     "createTrainingJob",

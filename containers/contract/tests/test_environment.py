@@ -40,6 +40,11 @@ def test_a_job_is_read_with_typed_hyperparameters_and_defaults(algorithm: Algori
     assert environment.network_interface == "lo"
 
 
+def test_what_the_service_adds_for_a_tuning_job_is_no_hyperparameter(algorithm: Algorithm, write_job: WriteJob) -> None:
+    paths = write_job(hyperparameters={"epochs": "3", "_tuning_objective_metric": "train:mean_rho"})
+    assert TrainingEnvironment.read(algorithm, paths, {}).hyperparameters == {"epochs": 3}
+
+
 def test_a_folder_mounted_by_hand_needs_no_configuration(algorithm: Algorithm, tmp_path: Path) -> None:
     paths = Paths(tmp_path / "ml")
     paths.channel("train").mkdir(parents=True)

@@ -23,6 +23,18 @@ class ConflictError(ServiceException):
     code = "ConflictException"
 
 
+class ResourceNotFoundError(ServiceException):
+    """ResourceNotFound: there is no resource of that name."""
+
+    code = "ResourceNotFound"
+
+
+class ResourceLimitExceededError(ServiceException):
+    """ResourceLimitExceeded: more than an account may have."""
+
+    code = "ResourceLimitExceeded"
+
+
 class InvalidInvocationError(ServiceException):
     """The runtime's ValidationError: the endpoint cannot be asked."""
 

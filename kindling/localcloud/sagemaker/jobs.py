@@ -72,7 +72,7 @@ class Job:
         self.start_time: datetime | None = None
         self.end_time: datetime | None = None
         self._changed = changed
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
     @classmethod
     def restored(cls, record: Mapping[str, Any], changed: Callable[[Any], None]) -> Self:
@@ -84,18 +84,18 @@ class Job:
 
     def record(self) -> dict[str, Any]:
         """What the store keeps."""
-        with self._lock:
+        with self.lock:
             return {**{name: getattr(self, name) for name in self.kept}, "request": self.request, "arn": self.arn}
 
     def begin(self) -> None:
         """Note that the job has its instances."""
-        with self._lock:
+        with self.lock:
             self.start_time = datetime.now(UTC)
             self._set(self.status)
 
     def stop(self) -> bool:
         """Mark the job as Stopping; False when it has ended already."""
-        with self._lock:
+        with self.lock:
             if self.status in FINAL:
                 return False
             if self.status != STOPPING:
@@ -104,14 +104,14 @@ class Job:
 
     def finish(self, outcome: Outcome) -> None:
         """End the job."""
-        with self._lock:
+        with self.lock:
             self.failure_reason = outcome.reason[:_REASON_LENGTH] if outcome.reason else None
             self.end_time = datetime.now(UTC)
-            self._set(outcome.status)
+            self._set(outcome.status, self.end_time)
 
     def describe(self) -> dict[str, Any]:
         """What the operation Describe... answers."""
-        with self._lock:
+        with self.lock:
             description = {
                 **{name: self.request.get(name) for name in self.repeated},
                 **self._members(),
@@ -121,7 +121,7 @@ class Job:
 
     def summary(self) -> dict[str, Any]:
         """The job's element of the list."""
-        with self._lock:
+        with self.lock:
             summary = {**self._members(), "LastModifiedTime": self.last_modified_time}
             return {name: value for name, value in summary.items() if value is not None}
 
@@ -136,9 +136,9 @@ class Job:
             f"{self.kind}EndTime": self.end_time,
         }
 
-    def _set(self, status: str) -> None:
+    def _set(self, status: str, now: datetime | None = None) -> None:
         self.status = status
-        self.last_modified_time = datetime.now(UTC)
+        self.last_modified_time = now or datetime.now(UTC)
         self._changed(self)
 
 

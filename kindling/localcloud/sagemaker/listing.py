@@ -15,6 +15,8 @@ from kindling.localcloud.sagemaker.errors import InvalidRequestError
 
 _PAGE = 10
 
+Key = tuple[Any, str]  # of one order: texts, or numbers
+
 
 class Listed(Protocol):
     """What can be listed."""
@@ -42,6 +44,8 @@ def page(resources: Iterable[R], request: Mapping[str, Any], default_order: str)
     )
     if token := request.get("NextToken"):
         last = _read(token)
+        if chosen and type(last[0]) is not type(chosen[0][0][0]):
+            raise _not_a_token()
         chosen = [pair for pair in chosen if (pair[0] > last if ascending else pair[0] < last)]
     size = request.get("MaxResults", _PAGE)
     shown = chosen[:size]
@@ -54,11 +58,13 @@ def answer(name: str, summaries: Sequence[Mapping[str, Any]], token: str | None)
     return {name: summaries, "NextToken": token} if token else {name: summaries}
 
 
-def _sort_key(resource: Listed, request: Mapping[str, Any]) -> tuple[str, str]:
+def _sort_key(resource: Listed, request: Mapping[str, Any]) -> Key:
     """What the order goes by; the name makes it total, so that a page begins where the former ended."""
     by = request.get("SortBy", "CreationTime")
     if by == "Name":
         return (resource.name, resource.name)
+    if by == "FinalObjectiveMetricValue":  # of training jobs that a tuning job launched; they have one
+        return (resource.value, resource.name)  # type: ignore[attr-defined]
     return (resource.status if by == "Status" else resource.creation_time.astimezone(UTC).isoformat(), resource.name)
 
 
@@ -76,13 +82,17 @@ def _passes(resource: Listed, request: Mapping[str, Any]) -> bool:
     return True
 
 
-def _token(key: tuple[str, str]) -> str:
+def _token(key: Key) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
 
 
-def _read(token: str) -> tuple[str, str]:
+def _read(token: str) -> Key:
     try:
         first, second = json.loads(base64.urlsafe_b64decode(token))
     except (binascii.Error, ValueError, TypeError):
-        raise InvalidRequestError("NextToken is not one that this operation gave.") from None
-    return str(first), str(second)
+        raise _not_a_token() from None
+    return first, str(second)
+
+
+def _not_a_token() -> InvalidRequestError:
+    return InvalidRequestError("NextToken is not one that this operation gave.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, Generic, Protocol, TypeVar
 
 from moto.core.exceptions import ServiceException
@@ -90,8 +91,12 @@ class Resources(Generic[T]):
             self._items[item.name] = item
 
     def changed(self, item: T) -> None:
-        """Keep what has become of a resource; one that was removed stays so."""
-        with self.lock:
+        """Keep what has become of a resource; one that was removed stays so.
+
+        An item that changes in threads of its own has a `lock`, which they hold when they come here: it is always
+        taken before this one.
+        """
+        with getattr(item, "lock", nullcontext()), self.lock:
             if self._items.get(item.name) is item:
                 self._store.put(self._kind, item.name, item.record())
 

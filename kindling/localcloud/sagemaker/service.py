@@ -22,6 +22,7 @@ from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.tags import Tags
 from kindling.localcloud.sagemaker.training.api import TrainingJobs
 from kindling.localcloud.sagemaker.transform.api import TransformJobs
+from kindling.localcloud.sagemaker.tuning.api import TuningJobs
 from kindling.localcloud.sagemaker.validation import checked
 
 # moto answers these with a made-up success: nothing would run.
@@ -32,7 +33,6 @@ _PRETENDED = frozenset(
         "CreateCluster",
         "CreateCompilationJob",
         "CreateDomain",
-        "CreateHyperParameterTuningJob",
         "CreateNotebookInstance",
         "StartNotebookInstance",
         "StartPipelineExecution",
@@ -61,11 +61,13 @@ class Service:
         self.training_jobs = TrainingJobs(around)
         self.processing_jobs = ProcessingJobs(around)
         self.packages = ModelPackages(around)
+        self.tuning_jobs = TuningJobs(around, self.training_jobs)
         self.models = Models(around, self.packages)
         self.transform_jobs = TransformJobs(around, self.models.resources)
         self.endpoints = Endpoints(around, self.models)
         parts = (
             self.training_jobs,
+            self.tuning_jobs,
             self.processing_jobs,
             self.transform_jobs,
             self.packages,

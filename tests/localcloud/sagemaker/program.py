@@ -44,6 +44,8 @@ def train() -> int:
     for key in asked:
         if key.startswith("print"):
             print(asked[key], flush=True)
+    if "objective" in asked:
+        report_epochs(asked)
     if "output" in asked:
         folder = BASE / "output" / "data" / asked.get("output_folder", "")
         folder.mkdir(exist_ok=True)
@@ -56,6 +58,27 @@ def train() -> int:
     if asked.get("killed_host") == host:
         os.kill(os.getpid(), signal.SIGKILL)
     return int(asked.get("exit", "0"))
+
+
+def report_epochs(asked: dict[str, str]) -> None:
+    """Print what the expression `objective` gives for the hyperparameters, once an epoch.
+
+    When the expression `hold` is true, wait for SIGTERM and print no more.
+    """
+    known: dict[str, float | str] = {name: number_or_text(value) for name, value in asked.items()}
+    for epoch in range(1, int(asked.get("epochs", "1")) + 1):
+        known["epoch"] = epoch
+        print(f"objective={eval(asked['objective'], {}, known)}", flush=True)
+        if eval(asked.get("hold", "False"), {}, known):
+            wait("politely")
+            return
+
+
+def number_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def read_pipes(channel: str, epochs: int, limit: int) -> Iterator[tuple[str, bytes]]:

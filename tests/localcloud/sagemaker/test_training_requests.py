@@ -171,7 +171,6 @@ def test_tags_of_a_job_are_kept_changed_and_deleted(account: Account) -> None:
 @pytest.mark.parametrize(
     ("operation", "request_"),
     [
-        ("create_hyper_parameter_tuning_job", {"HyperParameterTuningJobName": "x"}),
         ("create_inference_component", {"InferenceComponentName": "x"}),
     ],
 )

@@ -16,6 +16,9 @@ from contract.errors import ClientError
 from contract.paths import Paths
 from contract.specification import Algorithm, Value
 
+# The service adds the name of the objective under this name when a tuning job launched the training job.
+_TUNED_FOR = "_tuning_objective_metric"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingEnvironment:
@@ -71,7 +74,8 @@ class TrainingEnvironment:
         paths = paths or Paths.from_environ(environ)
         resources = _read_json(paths.resource_config)
         hosts = tuple(sorted(resources.get("hosts", ("algo-1",)), key=_host_number))
-        hyperparameters = algorithm.parse_hyperparameters(_read_json(paths.hyperparameters), len(hosts))
+        given = {name: text for name, text in _read_json(paths.hyperparameters).items() if name != _TUNED_FOR}
+        hyperparameters = algorithm.parse_hyperparameters(given, len(hosts))
         channels = _channels(algorithm, paths)
         algorithm.check_channels(hyperparameters, {name: channel.input_mode for name, channel in channels.items()})
         return cls(

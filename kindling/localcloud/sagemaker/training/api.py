@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
@@ -66,6 +67,15 @@ _MAX_RUNTIME_S = 28 * 24 * 3600
 _DEFAULT_MAX_RUNTIME_S = 24 * 3600
 
 
+@dataclass(frozen=True)
+class Launcher:
+    """A tuning job that launches training jobs. It hears of every metric's value, and of every change of the job."""
+
+    tuning_job_arn: str
+    heard: Callable[[str, float], None]
+    changed: Callable[[TrainingJob], None]
+
+
 class TrainingJobs:
     """The training jobs of one cloud."""
 
@@ -90,22 +100,39 @@ class TrainingJobs:
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a job and begin it."""
-        refuse_unsupported(request, _SUPPORTED)
-        self._check(request)
+        return {"TrainingJobArn": self.begin(request).arn}
+
+    def begin(self, request: dict[str, Any], launcher: Launcher | None = None) -> TrainingJob:
+        """Check a job and begin it, for `launcher` where one is given."""
+        self.check(request)
         request = _with_defaults(request)
         name = request["TrainingJobName"]
+        if launcher:
+            request["TuningJobArn"] = launcher.tuning_job_arn
+
+        def changed(job: TrainingJob) -> None:
+            self._changed(job)
+            if launcher:
+                launcher.changed(job)
+
         metrics = Metrics(
             name,
             request["AlgorithmSpecification"].get("MetricDefinitions", []),
             cloudwatch_backends[self._cloud.account_id][self._cloud.region],
+            launcher.heard if launcher else None,
         )
         with self.resources.lock:
             self._refuse_duplicate(name)
-            job = TrainingJob(request, self.resources.arn(name), self._changed)
+            job = TrainingJob(request, self.resources.arn(name), changed)
             run = self._runs[name] = TrainingRun(job, metrics, self._around)
             self.resources.add(job)
         run.start()
-        return {"TrainingJobArn": job.arn}
+        return job
+
+    def check(self, request: dict[str, Any]) -> None:
+        """Raise InvalidRequestError when no such job can be begun."""
+        refuse_unsupported(request, _SUPPORTED)
+        self._check(request)
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Tell how far a job is."""

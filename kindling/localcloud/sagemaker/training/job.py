@@ -25,6 +25,7 @@ _MESSAGES = {
 }
 # Members of the request that the description repeats as they came.
 _REPEATED = (
+    "TuningJobArn",
     "HyperParameters",
     "AlgorithmSpecification",
     "RoleArn",

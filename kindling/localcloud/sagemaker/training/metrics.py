@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,11 +17,21 @@ NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
 
 class Metrics:
-    """The latest value of each metric. Every value found is also a data point in CloudWatch."""
+    """The latest value of each metric. Every value found is also a data point in CloudWatch.
 
-    def __init__(self, job: str, definitions: Sequence[dict[str, str]], backend: CloudWatchBackend) -> None:
+    `listener` hears every value, in the order of the log.
+    """
+
+    def __init__(
+        self,
+        job: str,
+        definitions: Sequence[dict[str, str]],
+        backend: CloudWatchBackend,
+        listener: Callable[[str, float], None] | None = None,
+    ) -> None:
         self._job = job
         self._backend = backend
+        self._listener = listener
         self._definitions = [(definition["Name"], compiled(definition)) for definition in definitions]
         self._latest: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
@@ -32,6 +42,8 @@ class Metrics:
             value = _value(regex, line)
             if value is not None:
                 self._record(name, value)
+                if self._listener is not None:
+                    self._listener(name, value)
 
     def final(self) -> list[dict[str, Any]]:
         """FinalMetricDataList: the latest value of each metric, in the order of the definitions."""
