@@ -21,16 +21,16 @@ class ResourceInUseError(ServiceException):
     code = "ResourceInUse"
 
 
-class ResourceNotFoundError(ServiceException):
-    """ResourceNotFound: there is no resource of that name."""
-
-    code = "ResourceNotFound"
-
-
 class ConflictError(ServiceException):
     """ConflictException: the resource is in a state that does not allow it."""
 
     code = "ConflictException"
+
+
+class ResourceNotFoundError(ServiceException):
+    """ResourceNotFound: there is no resource of that name."""
+
+    code = "ResourceNotFound"
 
 
 class ResourceLimitExceededError(ServiceException):

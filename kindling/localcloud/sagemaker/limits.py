@@ -21,6 +21,7 @@ class Limits:
     stream_s: float = 480  # the whole of a streamed answer
     loading_s: float = 360  # a model of a multi-model endpoint
     payload_bytes: int = 25 * 2**20  # the body of an invocation
+    settle_s: float = 5  # at most, before DescribeEndpoint tells that a change is under way; ours, not the service's
 
     def seconds(self, asked: float) -> float:
         """How long to wait for what a request gives in seconds, such as WaitIntervalInSeconds."""

@@ -48,8 +48,8 @@ class Service:
         )
         self.training_jobs = TrainingJobs(around)
         self.processing_jobs = ProcessingJobs(around)
-        self.tuning_jobs = TuningJobs(around, self.training_jobs)
         self.packages = ModelPackages(around)
+        self.tuning_jobs = TuningJobs(around, self.training_jobs)
         self.models = Models(around, self.packages)
         self.transform_jobs = TransformJobs(around, self.models.resources)
         self.endpoints = Endpoints(around, self.models)
@@ -60,6 +60,8 @@ class Service:
             self.tuning_jobs,
             self.processing_jobs,
             self.transform_jobs,
+            self.packages,
+            self.packages.groups,
             self.models,
             self.endpoints.configs,
             self.endpoints,

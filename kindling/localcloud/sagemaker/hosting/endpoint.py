@@ -57,6 +57,8 @@ class Endpoint:
         self._changed = changed
         self._ending = ending
         self.lock = threading.RLock()
+        self._settled = threading.Condition(self.lock)
+        self._gone = False
 
     def restore(self, record: Mapping[str, Any]) -> None:
         """Take up what a record says beside name, ARN and fleets."""
@@ -146,6 +148,9 @@ class Endpoint:
                     self._serving.stop()
             finally:
                 gone()
+                with self.lock:
+                    self._gone = True
+                    self._settled.notify_all()
 
         self._in_thread("deletion", stop)
 
@@ -154,6 +159,11 @@ class Endpoint:
         with self.lock:
             self._step = {"Status": status, "StatusMessage": message, "StartTime": datetime.now(UTC)}
             self._changed(self, "Endpoint Deployment")
+
+    def settle(self, within_s: float) -> None:
+        """Wait for the end of the change that is under way, if there is one, but no longer than `within_s` seconds."""
+        with self._settled:
+            self._settled.wait_for(lambda: self._gone or self.status not in _CHANGING, within_s)
 
     def describe(self) -> dict[str, Any]:
         """What DescribeEndpoint answers."""
@@ -235,6 +245,7 @@ class Endpoint:
         if status not in _CHANGING:
             self._step = None
         self._changed(self, "Endpoint")
+        self._settled.notify_all()
 
     def _pending(self) -> dict[str, Any] | None:
         if self.status not in (CREATING, UPDATING, ROLLING_BACK) or self._target is self._serving:

@@ -14,7 +14,7 @@ from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.hosting.changes import adapted, retained
 from kindling.localcloud.sagemaker.hosting.deployment import Deployment
 from kindling.localcloud.sagemaker.hosting.deployment_config import DeploymentConfig
-from kindling.localcloud.sagemaker.hosting.endpoint import DELETING, FAILED, UNFINISHED, UPDATING, Endpoint
+from kindling.localcloud.sagemaker.hosting.endpoint import CREATING, DELETING, FAILED, UNFINISHED, UPDATING, Endpoint
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfigs
 from kindling.localcloud.sagemaker.hosting.fleet import Fleet
 from kindling.localcloud.sagemaker.hosting.models import Models
@@ -89,7 +89,7 @@ class Endpoints:
             "CreateEndpoint": self.create,
             "UpdateEndpoint": self.update,
             "UpdateEndpointWeightsAndCapacities": self.adapt,
-            "DescribeEndpoint": lambda request: self.resources.get(request["EndpointName"]).describe(),
+            "DescribeEndpoint": self.describe,
             "DeleteEndpoint": self.delete,
             "ListEndpoints": self.list,
         }
@@ -109,6 +109,14 @@ class Endpoints:
         self._tell(endpoint, "Endpoint")
         endpoint.deploy(self._first_deployment(endpoint, fleet))
         return {"EndpointArn": endpoint.arn}
+
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Tell how an endpoint is.
+
+        A change that is soon over is waited for: clients that find one under way ask again after half a minute.
+        """
+        self.resources.get(request["EndpointName"]).settle(self._around.limits.settle_s)
+        return self.resources.get(request["EndpointName"]).describe()
 
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin to serve another configuration; how the requests go over to it is the DeploymentConfig's to say."""
@@ -215,8 +223,8 @@ class Endpoints:
             self._around.events.announce(*self._news.get())
 
     def _user_of(self, config: str) -> str | None:
-        """The endpoint that serves a configuration or is on the way to, unless it is going."""
-        users = (item for item in self.resources.all() if item.status != DELETING)
+        """The endpoint that is on the way to or from a configuration; one that serves it goes on without it."""
+        users = (item for item in self.resources.all() if item.status in (CREATING, *UNFINISHED))
         return next((item.name for item in users if item.uses(config)), None)
 
 
