@@ -100,5 +100,5 @@ if __name__ == "__main__":
     cloud.processes.end_all()
     for thread in threading.enumerate():
         if thread.name.startswith("job-"):
-            thread.join()
+            thread.join(10)
     os._exit(0)
