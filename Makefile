@@ -84,8 +84,9 @@ test-containers: setup-tests  ## Build and run the images; needs a Docker engine
 	@if docker info >/dev/null 2>&1; then $(BIN)/python -m tests.run tests/containers; \
 	else echo "No Docker engine answers: the tests of the images were not run."; fi
 
-docs: .venv/.house  ## Write the tables of docs/algorithms from the algorithms' descriptions
+docs: .venv/.house  ## Write the tables of docs/ from the algorithms' descriptions and from the embedded cloud
 	@$(BIN)/python -m kindling.reference
+	@$(BIN)/python -m kindling.localcloud.sagemaker.coverage
 
 benchmark-word2vec: setup-tests  ## Our word2vec beside gensim's and fastText's, into docs/performance.md; the machine must be quiet
 	@$(BIN)/python -m benchmarks.word2vec --table first

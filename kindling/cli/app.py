@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from kindling.cli import algorithm, cloud, demo, deployment, endpoints, runs, state, train
+from kindling.cli import algorithm, chaos, cloud, demo, deployment, endpoints, runs, state, train
 
 app = typer.Typer(
     help="Trains and serves word vectors on Amazon SageMaker, or on an embedded cloud with the same templates.",
@@ -26,4 +26,5 @@ for panel, commands in (
         app.command(rich_help_panel=panel)(command)
 app.add_typer(state.app, name="state", rich_help_panel=_CLOUD)
 app.add_typer(algorithm.app, name="algorithm", rich_help_panel=_LOCAL)
+app.add_typer(chaos.app, name="chaos", rich_help_panel=_CLOUD)
 app.command(hidden=True)(demo.demo)

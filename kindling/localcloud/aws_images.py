@@ -8,8 +8,9 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from botocore.session import Session, get_session
+from botocore.session import get_session
 
 from containers.catalogue import algorithms
 
@@ -37,17 +38,9 @@ def address(repository: str, region: str) -> str:
     Raises:
         KeyError: AWS has no such repository there.
     """
-    session = _session()
-    domain = session.get_component("endpoint_resolver").get_partition_dns_suffix(
-        session.get_partition_for_region(region)
-    )
+    resolver = _resolver()
+    domain = resolver.get_partition_dns_suffix(resolver.get_partition_for_region(region))
     return f"{registries()[repository][region]}.dkr.ecr.{region}.{domain}/{repository}"
-
-
-@cache
-def _session() -> Session:
-    """One for all addresses: each session reads AWS's table of regions anew, which takes a third of a second."""
-    return get_session()
 
 
 @cache
@@ -65,3 +58,8 @@ def _table() -> dict[str, str]:
         for region in registries()[algorithm.aws_image]
         for tag in _TAGS
     }
+
+
+@cache
+def _resolver() -> Any:
+    return get_session().get_component("endpoint_resolver")

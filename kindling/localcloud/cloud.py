@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kindling.localcloud.controls import Controls
 from kindling.localcloud.images import Images
 from kindling.localcloud.processes import Processes
 from kindling.localcloud.store import Store
@@ -60,6 +61,11 @@ class Cloud:
     def images(self) -> Images:
         """Published images."""
         return Images(self.state / "images")
+
+    @cached_property
+    def controls(self) -> Controls:
+        """What it is asked beside AWS's APIs."""
+        return Controls()
 
     @property
     def client_environment(self) -> dict[str, str]:

@@ -27,6 +27,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from kindling.errors import UserError
 from kindling.localcloud.atomic_files import write_atomically
 from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, VERSION, Cloud
+from kindling.localcloud.controls import CONTROL_PATH
 from kindling.localcloud.requests import Request
 
 # Each is a module with install(cloud). These are applied at the start, in this order ...
@@ -36,6 +37,7 @@ SEAMS = (
     "kindling.localcloud.policy_simulation",
     "kindling.localcloud.buckets",
     "kindling.localcloud.persistence",
+    "kindling.localcloud.alarms",
     "kindling.localcloud.sagemaker",
 )
 # ... and these when the service is asked for the first time, or when a former cloud's state of it is brought back:
@@ -76,6 +78,8 @@ class Application:
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps({"pid": os.getpid(), "seams": self._opened.is_set()}).encode()]
         self._opened.wait()
+        if environ.get("PATH_INFO", "").startswith(CONTROL_PATH):
+            return self._cloud.controls(environ, start_response)
         assert self._moto is not None
         self._apply_late(Request(environ).service)
         return self._moto(environ, start_response)

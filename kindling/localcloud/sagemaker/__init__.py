@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from kindling.localcloud import scaling
 from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.controls import INTERRUPT_TRAINING_JOB
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.runner import ProcessRunner, Runner
 from kindling.localcloud.sagemaker.seam import take_over
@@ -26,4 +28,7 @@ def install(
         cloud, runner or ProcessRunner(cloud.processes, cloud.images), limits or Limits(), cores or machine_cores()
     )
     take_over(service)
+    cloud.controls.add(INTERRUPT_TRAINING_JOB, service.training_jobs.interrupt)
+    scaling.install(cloud, service.endpoints)
     service.endpoints.resume()
+    service.asynchronous.resume()

@@ -16,14 +16,20 @@ _LEVEL = 1
 
 def pack(folders: Iterable[Path], archive: Path) -> None:
     """Pack the content of folders into one tar.gz; of two files of the same name the first folder's counts."""
-    seen: set[str] = set()
     with tarfile.open(archive, "w:gz", compresslevel=_LEVEL, dereference=True) as tar:
-        for folder in folders:
-            for path in _content(folder):
-                name = path.relative_to(folder).as_posix()
-                if name not in seen:
-                    seen.add(name)
-                    tar.add(path, name, recursive=False)
+        for name, path in merged(folders):
+            tar.add(path, name, recursive=False)
+
+
+def merged(folders: Iterable[Path]) -> Iterator[tuple[str, Path]]:
+    """Files and folders in several folders by name; of two of the same name the first folder's."""
+    seen: set[str] = set()
+    for folder in folders:
+        for path in _content(folder):
+            name = path.relative_to(folder).as_posix()
+            if name not in seen:
+                seen.add(name)
+                yield name, path
 
 
 def is_empty(folders: Iterable[Path]) -> bool:

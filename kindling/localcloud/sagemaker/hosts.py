@@ -16,7 +16,8 @@ from kindling.localcloud.sagemaker.logs import OutputReader
 from kindling.localcloud.sagemaker.runner import Container
 from kindling.localcloud.sagemaker.training.channels import Channel
 
-STOP = "stop"
+STOP, INTERRUPT = "stop", "interrupt"
+_ASKED = {STOP: "stopped", INTERRUPT: "interrupted"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,10 @@ class Host:
 
 @dataclass(frozen=True)
 class Ended:
-    """Why the hosts are no longer to run: all are done, one failed, they were stopped, or their time is over."""
+    """Why the hosts are no longer to run.
+
+    `why` is completed (all are done), failed (one is), stopped, interrupted, or overtime.
+    """
 
     why: str
     host: Host | None = None
@@ -80,7 +84,7 @@ class Ended:
 class RunningHosts:
     """Containers, one for each host. What may end them arrives in one queue.
 
-    That is the end of a container, the request to stop, or an error that came up beside the containers.
+    That is the end of a container, STOP, INTERRUPT, or an error that came up beside the containers.
     """
 
     def __init__(self, events: queue.SimpleQueue[object]) -> None:
@@ -99,7 +103,7 @@ class RunningHosts:
         threading.Thread(target=watch, name=f"{output.stream.name} end", daemon=True).start()
 
     def attend(self, deadline: float) -> Ended:
-        """Wait until every host is done, one fails, a stop is asked for, or the monotonic clock reaches `deadline`.
+        """Wait until every host is done, one fails, their end is asked for, or the monotonic clock is at `deadline`.
 
         Raises:
             Exception: the error that arrived.
@@ -109,8 +113,8 @@ class RunningHosts:
                 event = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 return Ended("overtime")
-            if event == STOP:
-                return Ended("stopped")
+            if isinstance(event, str):
+                return Ended(_ASKED[event])
             if isinstance(event, Exception):
                 raise event
             ended = self._take(event)

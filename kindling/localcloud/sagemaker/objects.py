@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, cast
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 from moto.core.exceptions import ServiceException
 from moto.s3.models import FakeBucket, FakeKey, S3Backend, s3_backends
@@ -45,17 +45,6 @@ class Address:
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
-
-
-def data_of(container: Mapping[str, Any]) -> Address | None:
-    """Where the model.tar.gz of a container of a model is; None when the image holds the model.
-
-    Raises:
-        DataError: what is given is no S3 address.
-    """
-    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
-    url = container.get("ModelDataUrl") or source.get("S3Uri")
-    return Address.parse(url) if url else None
 
 
 class Objects:
@@ -98,6 +87,24 @@ class Objects:
         with self._open(address) as content:
             shutil.copyfileobj(content, file, _CHUNK_BYTES)
 
+    def read_below(self, prefix: Address, folder: Path) -> None:
+        """Copy every object below a prefix that ends with a slash to a file of its name in `folder`.
+
+        Raises:
+            DataError: there is none, one has gone meanwhile, or a name leads out of the folder.
+        """
+        keys = self.keys(prefix)
+        if not keys:
+            raise DataError(f"there is no object below {prefix}.")
+        for key in keys:
+            name = PurePosixPath(key.removeprefix(prefix.key))
+            if name.is_absolute() or ".." in name.parts:
+                raise DataError(f"key {key!r} leads out of the folder of what lies below {prefix}.")
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                self.read_into(Address(prefix.bucket, key), file)
+
     def blocks(self, address: Address) -> Iterator[bytes]:
         """An object's bytes, block by block.
 
@@ -128,6 +135,11 @@ class Objects:
         encryption = "aws:kms" if kms_key else None
         self._backend.put_object(address.bucket, address.key, content, encryption=encryption, kms_key_id=kms_key)
         self._commit()
+
+    def put(self, address: Address, content: bytes, kms_key: str | None = None) -> None:
+        """Put bytes at an address."""
+        encryption = "aws:kms" if kms_key else None
+        self._backend.put_object(address.bucket, address.key, content, encryption=encryption, kms_key_id=kms_key)
 
     def remove(self, address: Address) -> None:
         """Remove the object at an address, where there is one."""

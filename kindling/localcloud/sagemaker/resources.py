@@ -14,7 +14,8 @@ from moto.iam.models import iam_backends
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 
-Operation = Callable[[dict[str, Any]], dict[str, Any]]
+# The answer to a request; None leaves it to moto.
+Operation = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 class Kept(Protocol):

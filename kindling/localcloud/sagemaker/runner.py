@@ -73,8 +73,12 @@ class Runner(Protocol):
     def check(self, image: str) -> None:
         """Refuse an image that cannot be run, with an InvalidRequestError."""
 
-    def rendezvous(self, hosts: int) -> dict[str, str]:
-        """Environment variables by which the hosts of one job find each other where no DNS knows their names."""
+    def rendezvous(self, hosts: int, cores: int) -> dict[str, str]:
+        """Environment variables by which the hosts of one job find each other where no DNS knows their names.
+
+        Args:
+            cores: of this machine, for all of the hosts together; each is told its part.
+        """
 
     def start(self, wanted: Start) -> Container:
         """Start a container; DataError when it cannot be started."""
@@ -121,9 +125,7 @@ class ProcessRunner:
         except (UnknownImageError, EnvironmentNotMadeError) as error:
             raise InvalidRequestError(str(error)) from None
 
-    def rendezvous(self, hosts: int) -> dict[str, str]:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        # Hosts of a job share this machine, so each is told its part of the cores.
+    def rendezvous(self, hosts: int, cores: int) -> dict[str, str]:
         share = str(max(1, cores // hosts))
         return {
             "MASTER_ADDR": LOOPBACK,

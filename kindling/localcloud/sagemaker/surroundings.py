@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from moto.logs.models import LogsBackend
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.capacity import Capacity
 from kindling.localcloud.sagemaker.events import Events
+from kindling.localcloud.sagemaker.folders import remove_folder
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.objects import Objects
 from kindling.localcloud.sagemaker.runner import Runner
@@ -41,12 +41,18 @@ class Surroundings:
 
     def clear(self, kind: str) -> None:
         """Make that folder, empty of what a cloud that was killed left."""
-        shutil.rmtree(self.folder(kind), ignore_errors=True)
+        remove_folder(self.folder(kind))
         self.folder(kind).mkdir(parents=True)
 
 
 def machine_cores() -> int:
-    """Cores to lend to jobs: KINDLING_CORES, or all that this process may use."""
+    """Cores to lend to jobs: KINDLING_CORES, or all that this process may use.
+
+    Raises:
+        ValueError: KINDLING_CORES is no number of cores.
+    """
     if cores := os.environ.get("KINDLING_CORES"):
-        return max(1, int(cores))
+        if not cores.isdecimal() or int(cores) < 1:
+            raise ValueError(f"KINDLING_CORES={cores} must be a whole number of cores from 1 on.")
+        return int(cores)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final, Literal
 
 from botocore.model import ServiceModel, Shape
 from botocore.session import get_session
@@ -17,11 +17,14 @@ from kindling.localcloud.sagemaker.errors import InvalidRequestError
 # What Python's `re` does not know of Java's patterns, widened to what it does: classes of characters, the characters
 # beyond the first plane written as two halves, and a count of line ends.
 _JAVA = {
+    r"\p{ASCII}": r"[\x00-\x7f]",
+    r"\p{Print}": " -~",
     r"\p{Alnum}": "a-zA-Z0-9",
     r"\p{L}": r"\w",
     r"\p{M}": r"\w",
     r"\p{N}": r"\d",
     r"\p{Z}": r"\s",
+    r"\z": r"\Z",
     r"\p{P}": r"!-/:-@\[-`{-~\u00a1-\uffff",
     r"\p{S}": r"!-/:-@\[-`{-~\u00a1-\uffff",
     r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010ffff",
@@ -29,7 +32,11 @@ _JAVA = {
     "${1,256}": "$",
 }
 
-Supported = Mapping[str, "Supported | None"]
+# Stands for a member that may be given, is described as it was given, and changes nothing here.
+IGNORED: Final = "ignored"
+Supported = Mapping[str, "Supported | Literal['ignored'] | None"]
+# What the requests of an operation may hold, by operation.
+MEMBERS: dict[str, Supported] = {}
 
 
 @cache
@@ -52,11 +59,18 @@ def checked(operation: str, body: str) -> dict[str, Any]:
     report = ParamValidator().validate(request, shape)
     if report.has_errors():
         raise InvalidRequestError("; ".join(report.generate_report().splitlines()) + ".")
-    found = list(_violations(shape, request, ""))
-    if found:
-        noun = "error" if len(found) == 1 else "errors"
-        raise InvalidRequestError(f"{len(found)} validation {noun} detected: " + "; ".join(found))
+    if words := violations(shape, request):
+        raise InvalidRequestError(words)
     return dict(request)
+
+
+def violations(shape: Shape, request: Mapping[str, Any]) -> str | None:
+    """What a request breaks of its shape's bounds, patterns and enums, as the service words it; None when nothing."""
+    found = list(_violations(shape, request, ""))
+    if not found:
+        return None
+    noun = "error" if len(found) == 1 else "errors"
+    return f"{len(found)} validation {noun} detected: " + "; ".join(found)
 
 
 def refuse_unsupported(request: Mapping[str, Any], supported: Supported, path: str = "") -> None:
@@ -64,7 +78,7 @@ def refuse_unsupported(request: Mapping[str, Any], supported: Supported, path: s
 
     Args:
         supported: the members that are understood; a mapping describes a structure (or each element of a list of
-            structures), None stands for any value.
+            structures), None and IGNORED stand for any value.
     Raises:
         InvalidRequestError: names the member.
     """
@@ -75,9 +89,15 @@ def refuse_unsupported(request: Mapping[str, Any], supported: Supported, path: s
                 raise InvalidRequestError(f"{where} is not implemented by the embedded cloud.")
             continue
         below = supported[name]
-        if below is not None:
+        if isinstance(below, Mapping):
             for element in value if isinstance(value, list) else [value]:
                 refuse_unsupported(element, below, f"{where}.")
+
+
+def members_of(operation: str, supported: Supported) -> Supported:
+    """Note what an operation's requests may hold, for the table of the API (see coverage.py); gives it back."""
+    MEMBERS[operation] = supported
+    return supported
 
 
 def require(path: str, found: str | None, *allowed: str) -> None:

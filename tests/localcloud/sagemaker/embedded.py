@@ -18,8 +18,9 @@ from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from kindling.localcloud import persistence
+from kindling.localcloud import alarms, persistence
 from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.controls import CONTROL_PATH
 from kindling.localcloud.images import Image
 from kindling.localcloud.persistence import Keeping
 from kindling.localcloud.sagemaker import Limits, install
@@ -27,19 +28,41 @@ from kindling.localcloud.sagemaker.runner import ProcessRunner, Program
 from tests.ports import free_port
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:small"
-LIMITS = Limits(stop_grace_s=1, peers_grace_s=1, ping_s=20, serving_grace_s=1, invocation_s=1, settle_s=0)
+SERVING_IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:serving"
+LIMITS = Limits(
+    stop_grace_s=1,
+    peers_grace_s=1,
+    checkpoints_s=0.1,
+    ping_s=20,
+    serving_grace_s=1,
+    invocation_s=1,
+    settle_s=0,
+    restart_pause_s=0.2,
+    serverless_idle_s=1,
+    time_scale=0.005,
+    stream_s=2,
+)
 PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
+SERVING_PROGRAM = Program((sys.executable, str(Path(__file__).with_name("serving_program.py"))))
 
 
 def start(state: Path) -> tuple[Cloud, Any]:
     """A cloud that answers, and its server."""
     cloud = Cloud(state=state, port=free_port())
-    application = Keeping(DomainDispatcherApplication(create_backend_app), cloud.persistence)
+    moto = Keeping(DomainDispatcherApplication(create_backend_app), cloud.persistence)
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        controlled = environ["PATH_INFO"].startswith(CONTROL_PATH)
+        return (cloud.controls if controlled else moto)(environ, start_response)
+
     persistence.install(cloud)
     server = make_server("127.0.0.1", cloud.port, application, threaded=True, request_handler=MotoRequestHandler)
     cloud.images.record(IMAGE, Image(algorithm="small", built_as="small"))
-    runner = ProcessRunner(cloud.processes, cloud.images, lambda name: PROGRAM)
+    cloud.images.record(SERVING_IMAGE, Image(algorithm="serving", built_as="serving"))
+    programs = {"serving": SERVING_PROGRAM}
+    runner = ProcessRunner(cloud.processes, cloud.images, lambda name: programs.get(name, PROGRAM))
     install(cloud, runner=runner, limits=LIMITS, cores=64)  # so that a job which waits keeps no other from running
+    alarms.install(cloud, pause_s=0.1)
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     return cloud, server
 

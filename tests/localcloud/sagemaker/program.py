@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ def train() -> int:
     config = {path.stem: json.loads(path.read_text()) for path in (BASE / "input" / "config").glob("*.json")}
     asked, host = config["hyperparameters"], config["resourceconfig"]["current_host"]
     data = {
-        path.relative_to(BASE / "input" / "data").as_posix(): path.read_text()
+        path.relative_to(BASE / "input" / "data").as_posix(): path.read_text("latin-1")
         for path in sorted((BASE / "input" / "data").rglob("*"))
         if path.is_file()
     }
@@ -38,6 +39,11 @@ def train() -> int:
         channel = InputChannel("train", BASE / "input" / "data" / asked["records_of"], input_mode="Pipe")
         pipes = {f"{epoch}": [record.decode("latin-1") for record in channel.records()] for epoch in range(2)}
     report = {"config": config, "data": data, "environment": dict(os.environ), "pipes": pipes}
+    if "modes_of" in asked:
+        report["modes"] = modes_of(asked["modes_of"].split())
+    if "unpack" in asked:
+        with tarfile.open(BASE / "input" / "data" / asked["unpack"]) as archive:
+            report["unpacked"] = archive.getnames()
     (BASE / "model" / f"{host}.json").write_text(json.dumps(report))
     if "checkpoint" in asked:
         keep(asked["checkpoint"], host)
@@ -50,6 +56,8 @@ def train() -> int:
         folder = BASE / "output" / "data" / asked.get("output_folder", "")
         folder.mkdir(exist_ok=True)
         (folder / f"{host}.txt").write_text(asked["output"])
+    if "attempts" in asked and attempts() < int(asked["attempts"]):
+        wait("politely")
     if "wait" in asked:
         wait(asked["wait"])
     if asked.get("fail_on", host) == host and "failure" in asked:
@@ -81,6 +89,13 @@ def number_or_text(text: str) -> float | str:
         return text
 
 
+def modes_of(channels: list[str]) -> dict[str, str]:
+    """Who may do what with the folders and files of some channels."""
+    data = BASE / "input" / "data"
+    paths = [path for channel in channels for path in (data / channel, *sorted((data / channel).rglob("*")))]
+    return {path.relative_to(data).as_posix(): oct(path.stat().st_mode & 0o777) for path in paths}
+
+
 def read_pipes(channel: str, epochs: int, limit: int) -> Iterator[tuple[str, bytes]]:
     """What comes through a channel's pipes, of each no more than `limit` bytes."""
     for epoch in range(epochs):
@@ -101,6 +116,13 @@ def keep(text: str, host: str) -> None:
             (folder / name).unlink()
     (folder / f"{host}-{text}").write_text(text)
     (folder / "last").touch()
+
+
+def attempts() -> int:
+    """How often this job has been started, by the checkpoints of its host."""
+    number = len(list((BASE / "checkpoints").glob("attempt-*"))) + 1
+    (BASE / "checkpoints" / f"attempt-{number}").write_text("begun")
+    return number
 
 
 def wait(how: str) -> None:
@@ -124,6 +146,7 @@ def process() -> int:
 
 class Server(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is two writes; the second is not to wait for an acknowledgement
 
     def do_GET(self) -> None:
         if self.path == "/execution-parameters":
@@ -139,6 +162,8 @@ class Server(BaseHTTPRequestHandler):
             return
         if body == b"die":
             os._exit(3)
+        if body == b"think":
+            time.sleep(0.7)
         if body == b"sleep":
             time.sleep(60)
         if "TRANSFORM" in os.environ:
@@ -199,11 +224,21 @@ def transformed(body: bytes) -> tuple[int, bytes]:
     return 200, body.upper()
 
 
+def started_before(times: Path) -> int:
+    """How often this was called with that file."""
+    with times.open("ab") as file:
+        before = file.tell()
+        file.write(b"x")
+    return before
+
+
 def serve() -> int:
     print("serving", flush=True)
     if "EXIT" in os.environ:
         print("ClientError: the model cannot be read.", flush=True)
         return int(os.environ["EXIT"])
+    if "TIMES" in os.environ and started_before(Path(os.environ["TIMES"])) >= int(os.environ["AT_MOST"]):
+        return 9
     ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Server).serve_forever()
     return 0
 

@@ -189,8 +189,8 @@ def test_a_job_stopped_as_soon_as_it_is_created_is_stopped(account: Account) -> 
     [
         ({"uri": "s3://kindling-tests/nowhere/"}, "No S3 objects found under S3 URL"),
         ({"uri": "s3://kindling-tests/outside/"}, "leads out of its folder"),
-        ({"uri": "s3://kindling-tests/no.manifest", "S3DataType": "ManifestFile"}, "must be a JSON array"),
-        ({"uri": "s3://kindling-tests/gone.manifest", "S3DataType": "ManifestFile"}, "there is no object at"),
+        ({"uri": "s3://kindling-tests/no.manifest", "S3DataType": "ManifestFile"}, "does not begin with a prefix"),
+        ({"uri": "s3://kindling-tests/gone.manifest", "S3DataType": "ManifestFile"}, "does not exist"),
     ],
 )
 def test_an_input_that_cannot_be_brought_fails_the_job_in_a_sentence(

@@ -252,7 +252,7 @@ def test_checkpoints_that_cannot_be_brought_fail_the_job_in_a_sentence(account: 
     ("key", "reason"),
     [
         ("nowhere/", "No S3 objects found under S3 URL"),
-        ("traversal/", "leads out of the channel's folder"),
+        ("traversal/", "leads out of its folder"),
     ],
 )
 def test_data_that_cannot_be_used_fails_the_job_in_a_sentence(account: Account, key: str, reason: str) -> None:

@@ -54,10 +54,6 @@ def manifest(names: list[str] | None = None, **changes: Any) -> dict[str, Any]:
             "image nowhere/nothing:1 was not published to this embedded cloud",
         ),
         (
-            {"AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "FastFile"}},
-            "AlgorithmSpecification.TrainingInputMode=FastFile is not implemented by the embedded cloud; use File.",
-        ),
-        (
             {
                 "AlgorithmSpecification": {
                     "TrainingImage": IMAGE,
@@ -81,7 +77,6 @@ def manifest(names: list[str] | None = None, **changes: Any) -> dict[str, Any]:
             "CheckpointConfig.LocalPath=/tmp/mine is not implemented by the embedded cloud; use /opt/ml/checkpoints.",
         ),
         ({"CheckpointConfig": {"S3Uri": "https://example.com/prefix"}}, "CheckpointConfig.S3Uri: "),
-        ({"InputDataConfig": [channel(InputMode="FastFile")]}, "InputMode=FastFile is not implemented"),
         (
             {"InputDataConfig": [channel(RecordWrapperType="RecordIO")]},
             "InputDataConfig 'train': RecordWrapperType=RecordIO can only be used in Pipe mode",
@@ -111,10 +106,10 @@ def manifest(names: list[str] | None = None, **changes: Any) -> dict[str, Any]:
         (
             {
                 "InputDataConfig": [
-                    channel(DataSource={"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": "s3://a/b"}})
+                    channel(DataSource={"S3DataSource": {"S3DataType": "Converse", "S3Uri": "s3://a/b"}})
                 ]
             },
-            "S3DataType=ManifestFile is not implemented",
+            "S3DataType=Converse is not implemented",
         ),
     ],
 )

@@ -9,42 +9,84 @@ from typing import Any
 
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
+from kindling.localcloud.sagemaker.hosting.inference_options import ASYNCHRONOUS, CAPTURE, capture_of, check_options
 from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, members_of, refuse_unsupported, require
 
 _VARIANT: Supported = {
     "VariantName": None,
     "ModelName": None,
     "InitialInstanceCount": None,
-    "InstanceType": None,
+    "InstanceType": IGNORED,
     "InitialVariantWeight": None,
-    "VolumeSizeInGB": None,
-    "ModelDataDownloadTimeoutInSeconds": None,
+    "VolumeSizeInGB": IGNORED,
+    "ModelDataDownloadTimeoutInSeconds": IGNORED,
     "ContainerStartupHealthCheckTimeoutInSeconds": None,
+    "ServerlessConfig": {"MemorySizeInMB": None, "MaxConcurrency": None},
+    "RoutingConfig": {"RoutingStrategy": None},
 }
 # Encryption, network isolation and the VPC change nothing here: an instance is a process of this machine.
-_SUPPORTED: Supported = {
-    "EndpointConfigName": None,
-    "ProductionVariants": _VARIANT,
-    "Tags": None,
-    "KmsKeyId": None,
-    "ExecutionRoleArn": None,
-    "VpcConfig": None,
-    "EnableNetworkIsolation": None,
-}
+_SUPPORTED = members_of(
+    "CreateEndpointConfig",
+    {
+        "EndpointConfigName": None,
+        "ProductionVariants": _VARIANT,
+        "Tags": None,
+        "KmsKeyId": IGNORED,
+        "ExecutionRoleArn": IGNORED,
+        "VpcConfig": IGNORED,
+        "EnableNetworkIsolation": IGNORED,
+        "DataCaptureConfig": CAPTURE,
+        "AsyncInferenceConfig": ASYNCHRONOUS,
+    },
+)
 
 
-@dataclass(frozen=True)
+# What only instances have, so that it must not stand beside a ServerlessConfig.
+_OF_INSTANCES = (
+    "InstanceType",
+    "InitialInstanceCount",
+    "VolumeSizeInGB",
+    "ModelDataDownloadTimeoutInSeconds",
+    "ContainerStartupHealthCheckTimeoutInSeconds",
+    "RoutingConfig",
+)
+_LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One production variant: a model on a number of instances, and its share of the requests."""
+    """One production variant: a model on a number of instances or serverless, and its share of the requests.
+
+    `instances` and `weight` are what the variant begins with. Times are in seconds, None for the service's own.
+    """
 
     name: str
     model: Model
     instances: int
     weight: float
+    instance_type: str | None
     startup_s: float | None
+    download_s: float | None
+    serverless: Mapping[str, int] | None
+    least_outstanding: bool
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any], model: Model) -> Variant:
+        """The variant that an element of ProductionVariants describes."""
+        return cls(
+            name=request["VariantName"],
+            model=model,
+            instances=request.get("InitialInstanceCount", 0),
+            weight=request.get("InitialVariantWeight", 1.0),
+            instance_type=request.get("InstanceType"),
+            startup_s=request.get("ContainerStartupHealthCheckTimeoutInSeconds"),
+            download_s=request.get("ModelDataDownloadTimeoutInSeconds"),
+            serverless=request.get("ServerlessConfig"),
+            least_outstanding=request.get("RoutingConfig", {}).get("RoutingStrategy") == _LEAST_OUTSTANDING,
+        )
 
 
 class EndpointConfig:
@@ -58,6 +100,8 @@ class EndpointConfig:
         self.name: str = request["EndpointConfigName"]
         self.tags = tags_of(request)
         self.creation_time = self.last_modified_time = created or datetime.now(UTC)
+        self.capture: dict[str, Any] | None = capture_of(request)
+        self.asynchronous: dict[str, Any] | None = request.get("AsyncInferenceConfig")
 
     def variants(self, model: Callable[[str], Model]) -> list[Variant]:
         """The variants with their models, which `model` finds by name.
@@ -65,16 +109,14 @@ class EndpointConfig:
         Raises:
             InvalidRequestError: a model does not exist (any more).
         """
-        return [
-            Variant(
-                name=variant["VariantName"],
-                model=model(variant["ModelName"]),
-                instances=variant["InitialInstanceCount"],
-                weight=variant.get("InitialVariantWeight", 1.0),
-                startup_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds"),
-            )
-            for variant in self.request["ProductionVariants"]
-        ]
+        return [Variant.of(variant, model(variant["ModelName"])) for variant in self.request["ProductionVariants"]]
+
+    def with_capture_of(self, other: EndpointConfig) -> EndpointConfig:
+        """This configuration, but with the other's DataCaptureConfig."""
+        request = {name: value for name, value in self.request.items() if name != "DataCaptureConfig"}
+        if "DataCaptureConfig" in other.request:
+            request["DataCaptureConfig"] = other.request["DataCaptureConfig"]
+        return EndpointConfig(request, self.arn, self.creation_time)
 
     @classmethod
     def restored(cls, record: Mapping[str, Any]) -> EndpointConfig:
@@ -99,7 +141,7 @@ class EndpointConfig:
 
 
 class EndpointConfigs:
-    """The endpoint configurations of one cloud. `user_of` names the endpoint that is on the way to one."""
+    """The endpoint configurations of one cloud. `user_of` names the endpoint on the way to or from one."""
 
     def __init__(self, cloud: Cloud, models: Resources[Model], user_of: Callable[[str], str | None]) -> None:
         self.resources: Resources[EndpointConfig] = Resources(cloud, "endpoint-config", "endpoint configuration")
@@ -120,24 +162,19 @@ class EndpointConfigs:
         """Check a configuration and keep it."""
         refuse_unsupported(request, _SUPPORTED)
         for variant in request["ProductionVariants"]:
-            where = f"production variant {variant['VariantName']}: "
-            for name in ("ModelName", "InstanceType", "InitialInstanceCount"):
-                if name not in variant:
-                    raise InvalidRequestError(f"{where}{name} is required.")
-            if variant["InitialInstanceCount"] < 1:
-                raise InvalidRequestError(f"{where}InitialInstanceCount must be at least 1.")
+            _check(variant)
         names = [variant["VariantName"] for variant in request["ProductionVariants"]]
         if len(set(names)) < len(names):
             raise InvalidRequestError("the names of production variants must differ.")
         config = EndpointConfig(request, self.resources.arn(request["EndpointConfigName"]))
-        config.variants(self._models.get)
+        check_options(request, [variant.model for variant in config.variants(self._models.get)])
         with self.resources.lock:
             self.resources.refuse_duplicate(config.name)
             self.resources.add(config)
         return {"EndpointConfigArn": config.arn}
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Forget a configuration that no endpoint is on the way to."""
+        """Forget a configuration that no endpoint is on the way to or from."""
         config = self.resources.get(request["EndpointConfigName"])
         user = self._user_of(config.name)
         if user is not None:
@@ -159,3 +196,22 @@ class EndpointConfigs:
             for config in configs
         ]
         return answer("EndpointConfigs", summaries, token)
+
+
+def _check(variant: Mapping[str, Any]) -> None:
+    where = f"production variant {variant['VariantName']}: "
+    serverless = "ServerlessConfig" in variant
+    for name in ("ModelName",) if serverless else ("ModelName", "InstanceType", "InitialInstanceCount"):
+        if name not in variant:
+            raise InvalidRequestError(f"{where}{name} is required.")
+    if serverless:
+        for name in _OF_INSTANCES:
+            if name in variant:
+                raise InvalidRequestError(f"{where}{name} must not be given together with ServerlessConfig.")
+        memory = variant["ServerlessConfig"]["MemorySizeInMB"]
+        if memory % 1024:
+            raise InvalidRequestError(
+                f"{where}ServerlessConfig.MemorySizeInMB={memory} must be 1024, 2048, 3072, 4096, 5120 or 6144."
+            )
+    strategy = variant.get("RoutingConfig", {}).get("RoutingStrategy")
+    require(f"{where}RoutingConfig.RoutingStrategy", strategy, "RANDOM", _LEAST_OUTSTANDING)

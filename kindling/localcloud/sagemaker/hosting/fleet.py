@@ -1,52 +1,88 @@
-"""The instances that serve one endpoint configuration: started together, asked in turn, stopped together."""
+"""What serves one endpoint configuration: its variants, started together, asked by their weights, stopped together."""
 
 from __future__ import annotations
 
-import itertools
 import random
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from kindling.localcloud.sagemaker.errors import InvalidInvocationError
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfig, Variant
 from kindling.localcloud.sagemaker.hosting.instance import Instance
-from kindling.localcloud.sagemaker.hosting.model_data import bring
 from kindling.localcloud.sagemaker.hosting.models import Model
+from kindling.localcloud.sagemaker.hosting.running_variant import LOG_GROUP, RunningVariant
+from kindling.localcloud.sagemaker.hosting.serverless import ServerlessVariant
 from kindling.localcloud.sagemaker.logs import LogStream
-from kindling.localcloud.sagemaker.runner import Start
 from kindling.localcloud.sagemaker.surroundings import Surroundings
 
-LOG_GROUP = "/aws/sagemaker/Endpoints"
+__all__ = ["LOG_GROUP", "Fleet"]
 
 
 class Fleet:
-    """The instances of one deployment of an endpoint."""
+    """The variants of one deployment of an endpoint.
+
+    `portion` is the part of the endpoint's requests that this fleet takes, from 0 to 1; while it is less than 1, that
+    part of its instances is turned on.
+
+    Args:
+        kept: what of the variants was changed since the configuration was made, by the variant's name.
+    """
 
     def __init__(
-        self, endpoint: str, config: EndpointConfig, variants: Sequence[Variant], around: Surroundings
+        self,
+        endpoint: str,
+        config: EndpointConfig,
+        variants: Sequence[Variant],
+        around: Surroundings,
+        kept: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.config = config
         self.variants = variants
+        self.portion = 1.0
         self._endpoint = endpoint
-        self._around = around
         self._folder = around.folder("endpoints") / endpoint / uuid.uuid4().hex[:8]
-        self._instances: dict[str, list[Instance]] = {}
-        self._turns = {variant.name: itertools.count() for variant in variants}
+        self.running: dict[str, RunningVariant] = {}
+        for variant in variants:
+            kind = ServerlessVariant if variant.serverless else RunningVariant
+            folder, changed = self._folder / variant.name, (kept or {}).get(variant.name)
+            self.running[variant.name] = kind(endpoint, variant, folder, around, changed)
 
     @classmethod
     def restored(cls, endpoint: str, record: Mapping[str, Any], around: Surroundings) -> Fleet:
         """The fleet that `record` described, not yet started."""
         models = {kept["request"]["ModelName"]: Model.restored(kept) for kept in record["models"]}
         config = EndpointConfig.restored(record["config"])
-        return cls(endpoint, config, config.variants(models.__getitem__), around)
+        return cls(endpoint, config, config.variants(models.__getitem__), around, record["variants"])
 
     def record(self) -> dict[str, Any]:
         """What it serves; the configuration and the models may be deleted while it does."""
-        return {"config": self.config.record(), "models": [variant.model.record() for variant in self.variants]}
+        return {
+            "config": self.config.record(),
+            "models": [variant.model.record() for variant in self.variants],
+            "variants": self.variant_records(),
+        }
+
+    def variant_records(self) -> dict[str, dict[str, Any]]:
+        """Of each variant by name what can change while it serves."""
+        return {name: variant.record() for name, variant in self.running.items()}
+
+    def restore(self, variants: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have the variants be what `variant_records` gave; instances are neither started nor stopped by it."""
+        for name, record in variants.items():
+            self.running[name].restore(record)
+
+    @property
+    def desired(self) -> int:
+        """Instances that there are to be, all variants together."""
+        return sum(variant.desired for variant in self.running.values())
+
+    @property
+    def current(self) -> int:
+        """Instances that are in service, all variants together."""
+        return sum(variant.current for variant in self.running.values())
 
     def start(self) -> None:
         """Bring the models, start every instance and wait until all of them are healthy.
@@ -55,19 +91,25 @@ class Fleet:
             DataError: a model cannot be used, or a container cannot be started.
             NotHealthyError: an instance did not become healthy.
         """
-        for variant in self.variants:
-            self._instances[variant.name] = self._prepare(variant)
-        for instance in self._all():
-            instance.start()
-        for instance in self._all():
-            instance.wait_until_healthy()
+        for variant in self.running.values():
+            variant.bring()
+        self.scale()
+
+    def scale(self, count: int | None = None) -> None:
+        """Start or stop instances until each variant has `count` in service, by default as many as are desired.
+
+        Raises:
+            DataError, NotHealthyError: a variant could not be scaled; others may have been.
+        """
+        changing = [variant for variant in self.running.values() if not variant.variant.serverless]
+        if changing:
+            with ThreadPoolExecutor(len(changing), thread_name_prefix=f"{self._endpoint} scale") as pool:
+                list(pool.map(lambda variant: variant.scale(variant.desired if count is None else count), changing))
 
     def stop(self) -> None:
         """End every instance and remove their folders."""
-        instances = self._all()
-        if instances:
-            with ThreadPoolExecutor(len(instances), thread_name_prefix=f"{self._endpoint} stop") as pool:
-                list(pool.map(Instance.stop, instances))
+        with ThreadPoolExecutor(len(self.running), thread_name_prefix=f"{self._endpoint} stop") as pool:
+            list(pool.map(RunningVariant.stop, self.running.values()))
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def choose(self, variant: str | None) -> Instance | None:
@@ -75,42 +117,24 @@ class Fleet:
 
         Raises:
             InvalidInvocationError: there is no variant of that name.
+            ThrottledError: the variant is serverless and answers as many requests as it may.
         """
         name = variant or self._draw()
-        if name not in self._instances:
+        if name not in self.running:
             raise InvalidInvocationError(f"Variant {name} not found in endpoint {self._endpoint}.")
-        healthy = [instance for instance in self._instances[name] if instance.healthy]
-        return healthy[next(self._turns[name]) % len(healthy)] if healthy else None
+        return self.running[name].choose(self.portion)
+
+    def healthy(self, variant: str) -> list[Instance]:
+        """The instances of a variant that can be asked."""
+        return self.running[variant].healthy
 
     def stream_of(self, variant: str | None) -> LogStream:
         """A log stream of a variant, for a message that no instance answers for."""
-        return self._instances[variant or self.variants[0].name][0].stream
+        return self.running[variant or self.variants[0].name].stream
 
     def _draw(self) -> str:
-        if len(self.variants) == 1:
+        if len(self.running) == 1:
             return self.variants[0].name
-        weights = [variant.weight for variant in self.variants]
-        return random.choices(self.variants, weights if any(weights) else None)[0].name
-
-    def _all(self) -> list[Instance]:
-        return [instance for instances in self._instances.values() for instance in instances]
-
-    def _prepare(self, variant: Variant) -> list[Instance]:
-        """The instances of a variant, their folders filled."""
-        bases = [self._folder / f"{variant.name}-{number}" for number in range(1, variant.instances + 1)]
-        bring(variant.model, self._around.objects, bases)
-        return [self._instance(variant, base) for base in bases]
-
-    def _instance(self, variant: Variant, base: Path) -> Instance:
-        stream = LogStream(
-            self._around.logs, f"{LOG_GROUP}/{self._endpoint}", f"{variant.name}/i-{uuid.uuid4().hex[:17]}"
-        )
-        reachable = {} if variant.model.isolated else self._around.client_environment
-        start = Start(
-            name=f"{self._endpoint}/{base.name}",
-            image=variant.model.image,
-            command="serve",
-            base=base,
-            environment={**reachable, **variant.model.environment},
-        )
-        return Instance(variant, start, self._around.runner, stream, self._around.limits)
+        names = list(self.running)
+        weights = [variant.weight for variant in self.running.values()]
+        return random.choices(names, weights if any(weights) else None)[0]

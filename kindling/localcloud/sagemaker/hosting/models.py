@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError
+from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.listing import answer, page
-from kindling.localcloud.sagemaker.objects import Address, data_of
+from kindling.localcloud.sagemaker.model_data import check_exists, check_source, data_of, is_multi, is_packed
+from kindling.localcloud.sagemaker.objects import Address
 from kindling.localcloud.sagemaker.registry.packages import ModelPackages
 from kindling.localcloud.sagemaker.resources import Operation, Resources, require_role, tags_of
 from kindling.localcloud.sagemaker.surroundings import Surroundings
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, members_of, refuse_unsupported, require
 
 _CONTAINER: Supported = {
     "ContainerHostname": None,
@@ -21,23 +22,27 @@ _CONTAINER: Supported = {
     "ModelDataUrl": None,
     "ModelDataSource": {"S3DataSource": {"S3Uri": None, "S3DataType": None, "CompressionType": None}},
     "Environment": None,
+    "MultiModelConfig": {"ModelCacheSetting": None},
     "ModelPackageName": None,
     "InferenceSpecificationName": None,
 }
-# Network isolation and the VPC change nothing here: a container is a process of this machine.
-_SUPPORTED: Supported = {
-    "ModelName": None,
-    "PrimaryContainer": _CONTAINER,
-    "Containers": _CONTAINER,
-    "ExecutionRoleArn": None,
-    "Tags": None,
-    "VpcConfig": None,
-    "EnableNetworkIsolation": None,
-}
+# The VPC changes nothing here: a container is a process of this machine.
+_SUPPORTED = members_of(
+    "CreateModel",
+    {
+        "ModelName": None,
+        "PrimaryContainer": _CONTAINER,
+        "Containers": _CONTAINER,
+        "ExecutionRoleArn": None,
+        "Tags": None,
+        "VpcConfig": IGNORED,
+        "EnableNetworkIsolation": None,
+    },
+)
 
 
 class Model:
-    """An image, a model.tar.gz and the environment to serve it with."""
+    """An image, a model.tar.gz (or the files of a model) and the environment to serve it with."""
 
     status = ""
 
@@ -54,8 +59,18 @@ class Model:
 
     @property
     def data(self) -> Address | None:
-        """Where model.tar.gz is; None when the image holds the model."""
+        """Where model.tar.gz is, or the prefix of the files; None when the image holds the model."""
         return data_of(self.container)
+
+    @property
+    def packed(self) -> bool:
+        """Whether the data is one model.tar.gz; otherwise it is the model's files as they are."""
+        return is_packed(self.container)
+
+    @property
+    def multi(self) -> bool:
+        """Whether `data` is the beginning of the addresses of many models, which invocations name."""
+        return is_multi(self.container)
 
     @classmethod
     def restored(cls, record: Mapping[str, Any]) -> Model:
@@ -103,17 +118,16 @@ class Models:
         container = container_of(request)
         if not container.get("Image"):
             raise InvalidRequestError("PrimaryContainer.Image is required.")
-        require("PrimaryContainer.Mode", container.get("Mode"), "SingleModel")
-        if source := container.get("ModelDataSource", {}).get("S3DataSource"):
-            require("ModelDataSource.S3DataSource.S3DataType", source["S3DataType"], "S3Object")
-            require("ModelDataSource.S3DataSource.CompressionType", source["CompressionType"], "Gzip")
+        caching = container.get("MultiModelConfig", {}).get("ModelCacheSetting")
+        require("PrimaryContainer.MultiModelConfig.ModelCacheSetting", caching, "Enabled")
+        check_source("PrimaryContainer", container)
         if role := request.get("ExecutionRoleArn"):
             require_role(self._around.cloud, role)
         else:
             raise InvalidRequestError("ExecutionRoleArn is required.")
         self._around.runner.check(container["Image"])
         model = Model(request, self.resources.arn(request["ModelName"]))
-        self._check_data(model)
+        check_exists("PrimaryContainer", container, self._around.objects)
         with self.resources.lock:
             self.resources.refuse_duplicate(model.name)
             self.resources.add(model)
@@ -141,14 +155,6 @@ class Models:
             return {**request, "PrimaryContainer": opened[0]}
         rest = {name: value for name, value in request.items() if name != "PrimaryContainer"}
         return {**rest, "Containers": opened}
-
-    def _check_data(self, model: Model) -> None:
-        try:
-            address = model.data
-        except DataError as error:
-            raise InvalidRequestError(f"PrimaryContainer.ModelDataUrl: {error}") from None
-        if address is not None and not self._around.objects.exists(address):
-            raise InvalidRequestError(f"Could not find model data at {address}.")
 
 
 def container_of(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,47 +10,54 @@ from typing import Any
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.objects import Address
 from kindling.localcloud.sagemaker.sources import address_of
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+from kindling.localcloud.sagemaker.validation import IGNORED, members_of, refuse_unsupported, require
 
 # What a request may ask for. Encryption, network isolation, the VPC and the volume are understood and change nothing
 # here: the hosts are processes of this machine.
-_SUPPORTED: Supported = {
-    "ProcessingJobName": None,
-    "ProcessingInputs": {
-        "InputName": None,
-        "AppManaged": None,
-        "S3Input": {
-            "S3Uri": None,
-            "LocalPath": None,
-            "S3DataType": None,
-            "S3InputMode": None,
-            "S3DataDistributionType": None,
-            "S3CompressionType": None,
-        },
-    },
-    "ProcessingOutputConfig": {
-        "Outputs": {
-            "OutputName": None,
+_SUPPORTED = members_of(
+    "CreateProcessingJob",
+    {
+        "ProcessingJobName": None,
+        "ProcessingInputs": {
+            "InputName": None,
             "AppManaged": None,
-            "S3Output": {"S3Uri": None, "LocalPath": None, "S3UploadMode": None},
+            "S3Input": {
+                "S3Uri": None,
+                "LocalPath": None,
+                "S3DataType": None,
+                "S3InputMode": None,
+                "S3DataDistributionType": None,
+                "S3CompressionType": None,
+            },
         },
-        "KmsKeyId": None,
+        "ProcessingOutputConfig": {
+            "Outputs": {
+                "OutputName": None,
+                "AppManaged": None,
+                "S3Output": {"S3Uri": None, "LocalPath": None, "S3UploadMode": None},
+            },
+            "KmsKeyId": None,
+        },
+        "ProcessingResources": {
+            "ClusterConfig": {
+                "InstanceCount": None,
+                "InstanceType": None,
+                "VolumeSizeInGB": IGNORED,
+                "VolumeKmsKeyId": IGNORED,
+            }
+        },
+        "StoppingCondition": None,
+        "AppSpecification": {"ImageUri": None, "ContainerEntrypoint": None, "ContainerArguments": None},
+        "Environment": None,
+        "NetworkConfig": {
+            "EnableNetworkIsolation": None,
+            "EnableInterContainerTrafficEncryption": IGNORED,
+            "VpcConfig": IGNORED,
+        },
+        "RoleArn": None,
+        "Tags": None,
     },
-    "ProcessingResources": {
-        "ClusterConfig": {
-            "InstanceCount": None,
-            "InstanceType": None,
-            "VolumeSizeInGB": None,
-            "VolumeKmsKeyId": None,
-        }
-    },
-    "StoppingCondition": None,
-    "AppSpecification": {"ImageUri": None, "ContainerEntrypoint": None, "ContainerArguments": None},
-    "Environment": None,
-    "NetworkConfig": None,
-    "RoleArn": None,
-    "Tags": None,
-}
+)
 _BASE = PurePosixPath("/opt/ml")  # of a container; the hosts' folders stand for it
 _MAX_HOSTS = 20
 _DEFAULT_MAX_RUNTIME_S = 24 * 3600

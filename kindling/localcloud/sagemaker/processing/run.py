@@ -29,11 +29,11 @@ class ProcessingRun(JobRun[ProcessingJob]):
         self._cluster = job.request["ProcessingResources"]["ClusterConfig"]
         ranks = range(1, self._cluster["InstanceCount"] + 1)
         self._hosts = [Host(f"algo-{rank}", self.folder / f"algo-{rank}") for rank in ranks]
+        self._cores = around.capacity.share(self._cluster["InstanceType"], len(self._hosts))
 
     def work(self) -> Outcome:
         """Run the containers when there are cores for them."""
-        cores = self.around.capacity.share(self._cluster["InstanceType"], len(self._hosts))
-        with self.around.capacity.lent(cores, self.go_on):
+        with self.around.capacity.lent(self._cores, self.go_on):
             self.job.begin()
             deadline = time.monotonic() + self.job.request["StoppingCondition"]["MaxRuntimeInSeconds"]
             outputs = self._prepare()
@@ -92,7 +92,7 @@ class ProcessingRun(JobRun[ProcessingJob]):
         isolated = request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False)
         environment = {
             **({} if isolated else self.around.client_environment),
-            **runner.rendezvous(len(self._hosts)),
+            **runner.rendezvous(len(self._hosts), self._cores),
         }
         epoch = int(time.time())
         for host in self._hosts:

@@ -11,9 +11,11 @@ from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.errors import ConflictError, InvalidRequestError
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+from kindling.localcloud.sagemaker.validation import members_of, refuse_unsupported, require
 
-_CREATE: Supported = {"ModelPackageGroupName": None, "ModelPackageGroupDescription": None, "Tags": None}
+_CREATE = members_of(
+    "CreateModelPackageGroup", {"ModelPackageGroupName": None, "ModelPackageGroupDescription": None, "Tags": None}
+)
 _KEPT = ("name", "arn", "tags", "description", "creation_time", "last_version", "policy")
 
 

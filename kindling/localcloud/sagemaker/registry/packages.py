@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError
+from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.listing import answer, page
-from kindling.localcloud.sagemaker.objects import data_of
+from kindling.localcloud.sagemaker.model_data import check_exists, check_source
 from kindling.localcloud.sagemaker.registry.groups import ModelPackageGroups
 from kindling.localcloud.sagemaker.registry.package import ModelPackage
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
 from kindling.localcloud.sagemaker.surroundings import Surroundings
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
+from kindling.localcloud.sagemaker.validation import IGNORED, Supported, members_of, refuse_unsupported
 
 _CONTAINER: Supported = {
     "ContainerHostname": None,
@@ -36,43 +36,49 @@ _SPECIFICATION: Supported = {
     "SupportedContentTypes": None,
     "SupportedResponseMIMETypes": None,
 }
-_CREATE: Supported = {
-    "ModelPackageName": None,
-    "ModelPackageGroupName": None,
-    "ModelPackageDescription": None,
-    "ModelPackageRegistrationType": None,
-    "InferenceSpecification": _SPECIFICATION,
-    "AdditionalInferenceSpecifications": _SPECIFICATION,
-    "Tags": None,
-    "ModelApprovalStatus": None,
-    "MetadataProperties": None,
-    "ModelMetrics": None,
-    "DriftCheckBaselines": None,
-    "ClientToken": None,
-    "Domain": None,
-    "Task": None,
-    "SamplePayloadUrl": None,
-    "CustomerMetadataProperties": None,
-    "SkipModelValidation": None,
-    "SourceUri": None,
-    "ModelCard": None,
-    "ModelLifeCycle": None,
-    "SecurityConfig": None,
-}
-_UPDATE: Supported = {
-    "ModelPackageArn": None,
-    "ModelApprovalStatus": None,
-    "ModelPackageRegistrationType": None,
-    "ApprovalDescription": None,
-    "CustomerMetadataProperties": None,
-    "CustomerMetadataPropertiesToRemove": None,
-    "AdditionalInferenceSpecificationsToAdd": _SPECIFICATION,
-    "InferenceSpecification": _SPECIFICATION,
-    "SourceUri": None,
-    "ModelCard": None,
-    "ModelLifeCycle": None,
-    "ClientToken": None,
-}
+_CREATE = members_of(
+    "CreateModelPackage",
+    {
+        "ModelPackageName": None,
+        "ModelPackageGroupName": None,
+        "ModelPackageDescription": None,
+        "ModelPackageRegistrationType": None,
+        "InferenceSpecification": _SPECIFICATION,
+        "AdditionalInferenceSpecifications": _SPECIFICATION,
+        "Tags": None,
+        "ModelApprovalStatus": None,
+        "MetadataProperties": None,
+        "ModelMetrics": None,
+        "DriftCheckBaselines": None,
+        "ClientToken": None,
+        "Domain": None,
+        "Task": None,
+        "SamplePayloadUrl": None,
+        "CustomerMetadataProperties": None,
+        "SkipModelValidation": None,
+        "SourceUri": None,
+        "ModelCard": None,
+        "ModelLifeCycle": None,
+        "SecurityConfig": IGNORED,
+    },
+)
+_UPDATE = members_of(
+    "UpdateModelPackage",
+    {
+        "ModelPackageArn": None,
+        "ModelApprovalStatus": None,
+        "ModelPackageRegistrationType": None,
+        "ApprovalDescription": None,
+        "CustomerMetadataProperties": None,
+        "CustomerMetadataPropertiesToRemove": None,
+        "AdditionalInferenceSpecificationsToAdd": _SPECIFICATION,
+        "InferenceSpecification": _SPECIFICATION,
+        "SourceUri": None,
+        "ModelCard": None,
+        "ModelLifeCycle": None,
+        "ClientToken": None,
+    },
+)
 
 
 class ModelPackages:
@@ -243,21 +249,14 @@ class ModelPackages:
             self._check_containers(request)
 
     def _check_containers(self, request: Mapping[str, Any]) -> None:
-        own = request.get("InferenceSpecification")
+        own, where = request.get("InferenceSpecification"), "InferenceSpecification.Containers"
         for specification in [*([own] if own else []), *request.get("AdditionalInferenceSpecifications", [])]:
             for container in specification["Containers"]:
                 if not container.get("Image"):
-                    raise InvalidRequestError("InferenceSpecification.Containers.Image is required.")
+                    raise InvalidRequestError(f"{where}.Image is required.")
                 self._around.runner.check(container["Image"])
-                self._check_data(container)
-
-    def _check_data(self, container: Mapping[str, Any]) -> None:
-        try:
-            address = data_of(container)
-        except DataError as error:
-            raise InvalidRequestError(f"InferenceSpecification.Containers.ModelDataUrl: {error}") from None
-        if address is not None and not self._around.objects.exists(address):
-            raise InvalidRequestError(f"Could not find model data at {address}.")
+                check_source(where, container)
+                check_exists(where, container, self._around.objects)
 
     def _of_group(self, group: str) -> Iterable[ModelPackage]:
         return (package for package in self.resources.all() if package.group == group)

@@ -1,4 +1,4 @@
-"""CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs and StopTrainingJob."""
+"""CreateTrainingJob and what can be asked of the job afterwards."""
 
 from __future__ import annotations
 
@@ -9,62 +9,34 @@ from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
 
-from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError, ResourceInUseError
+from kindling.localcloud.sagemaker.errors import InvalidRequestError, ResourceInUseError
 from kindling.localcloud.sagemaker.listing import answer, page
-from kindling.localcloud.sagemaker.objects import Address
-from kindling.localcloud.sagemaker.resources import Operation, Resources, require_role
+from kindling.localcloud.sagemaker.resources import Operation, Resources
 from kindling.localcloud.sagemaker.surroundings import Surroundings
-from kindling.localcloud.sagemaker.training.channels import channels_of
-from kindling.localcloud.sagemaker.training.checkpoints import prefix_of
 from kindling.localcloud.sagemaker.training.job import FINAL, TrainingJob, interrupted
 from kindling.localcloud.sagemaker.training.metrics import Metrics
+from kindling.localcloud.sagemaker.training.request import checked_job
 from kindling.localcloud.sagemaker.training.run import TrainingRun
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+from kindling.localcloud.sagemaker.training.spot import interruptions_per_hour
+from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
 from kindling.localcloud.store import StoreError
 
 _logger = logging.getLogger(__name__)
 
-_CHANNEL: Supported = {
-    "ChannelName": None,
-    "ContentType": None,
-    "CompressionType": None,
-    "InputMode": None,
-    "RecordWrapperType": None,
-    "ShuffleConfig": {"Seed": None},
-    "DataSource": {
-        "S3DataSource": {"S3DataType": None, "S3Uri": None, "S3DataDistributionType": None, "AttributeNames": None}
-    },
-}
-# What a request may ask for. Encryption, network isolation, the VPC, the volume and spot instances are understood and
-# change nothing here: the hosts are processes of this machine.
-_SUPPORTED: Supported = {
-    "TrainingJobName": None,
-    "HyperParameters": None,
-    "AlgorithmSpecification": {"TrainingImage": None, "TrainingInputMode": None, "MetricDefinitions": None},
-    "RoleArn": None,
-    "InputDataConfig": _CHANNEL,
-    "OutputDataConfig": {"KmsKeyId": None, "S3OutputPath": None, "CompressionType": None},
-    "ResourceConfig": {
-        "InstanceType": None,
-        "InstanceCount": None,
-        "VolumeSizeInGB": None,
-        "VolumeKmsKeyId": None,
-    },
-    "VpcConfig": None,
-    "StoppingCondition": {"MaxRuntimeInSeconds": None, "MaxWaitTimeInSeconds": None},
-    "Tags": None,
-    "EnableNetworkIsolation": None,
-    "EnableInterContainerTrafficEncryption": None,
-    "EnableManagedSpotTraining": None,
-    "CheckpointConfig": {"S3Uri": None, "LocalPath": None},
-    "Environment": None,
-    # The SageMaker Python SDK always sends these two; so far as they go here they change nothing in the container.
-    "DebugHookConfig": {"S3OutputPath": None, "LocalPath": None},
-    "ProfilerConfig": {"S3OutputPath": None, "DisableProfiler": None},
-}
-_MAX_HOSTS = 20
-_MAX_RUNTIME_S = 28 * 24 * 3600
-_DEFAULT_MAX_RUNTIME_S = 24 * 3600
+_FILTERS: Supported = dict.fromkeys(
+    (
+        "NextToken",
+        "MaxResults",
+        "CreationTimeAfter",
+        "CreationTimeBefore",
+        "LastModifiedTimeAfter",
+        "LastModifiedTimeBefore",
+        "NameContains",
+        "StatusEquals",
+        "SortBy",
+        "SortOrder",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +53,7 @@ class TrainingJobs:
 
     def __init__(self, around: Surroundings) -> None:
         around.clear("jobs")
+        interruptions_per_hour()  # a rate that is none is refused here, not by the first spot job
         self._cloud = around.cloud
         self.resources: Resources[TrainingJob] = Resources(self._cloud, "training-job", "training job")
         self._around = around
@@ -96,6 +69,7 @@ class TrainingJobs:
             "DescribeTrainingJob": self.describe,
             "ListTrainingJobs": self.list,
             "StopTrainingJob": self.stop,
+            "DeleteTrainingJob": self.delete,
         }
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +78,7 @@ class TrainingJobs:
 
     def begin(self, request: dict[str, Any], launcher: Launcher | None = None) -> TrainingJob:
         """Check a job and begin it, for `launcher` where one is given."""
-        self.check(request)
-        request = _with_defaults(request)
+        request = checked_job(request, self._around)
         name = request["TrainingJobName"]
         if launcher:
             request["TuningJobArn"] = launcher.tuning_job_arn
@@ -131,8 +104,7 @@ class TrainingJobs:
 
     def check(self, request: dict[str, Any]) -> None:
         """Raise InvalidRequestError when no such job can be begun."""
-        refuse_unsupported(request, _SUPPORTED)
-        self._check(request)
+        checked_job(request, self._around)
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Tell how far a job is."""
@@ -140,7 +112,7 @@ class TrainingJobs:
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """A page of jobs."""
-        refuse_unsupported(request, dict.fromkeys(request.keys() - {"WarmPoolStatusEquals", "TrainingPlanArnEquals"}))
+        refuse_unsupported(request, _FILTERS)
         jobs, token = page(self.resources.all(), request, "Ascending")
         return answer("TrainingJobSummaries", [job.summary() for job in jobs], token)
 
@@ -149,7 +121,41 @@ class TrainingJobs:
         job = self._get(request)
         if not job.stop():
             raise InvalidRequestError(f"The request was rejected because the training job is in status {job.status}.")
-        self._runs[job.name].stop()
+        if run := self._runs.get(job.name):
+            run.stop()
+        return {}
+
+    def delete(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Forget a job that has ended; its name may be used again."""
+        job = self._get(request)
+        if job.status not in FINAL:
+            raise ResourceInUseError(
+                f"Cannot delete training job {job.name} in status {job.status}; "
+                "it must be Completed, Failed or Stopped."
+            )
+        self.resources.remove(job.name)
+        return {}
+
+    def interrupt(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Take the instances of a spot job back, as AWS may at any time.
+
+        Args:
+            request: {"TrainingJobName": its name}.
+        Raises:
+            InvalidRequestError: there is no such job, it is no spot job, or has no instances now.
+        """
+        job = self._get({"TrainingJobName": request.get("TrainingJobName")})
+        if not job.is_spot:
+            raise InvalidRequestError(
+                f"training job {job.name} does not run on spot instances, so it cannot be interrupted; "
+                "create it with EnableManagedSpotTraining."
+            )
+        run = self._runs.get(job.name)
+        if run is None or not run.interrupt():
+            raise InvalidRequestError(
+                f"training job {job.name} is in {job.secondary_status}; only a job in Downloading or Training can be "
+                "interrupted."
+            )
         return {}
 
     def _changed(self, job: TrainingJob) -> None:
@@ -157,6 +163,8 @@ class TrainingJobs:
             self.resources.changed(job)
         except StoreError:  # the job goes on; were the cloud to end now, it would be found unfinished
             _logger.exception("training job %s", job.name)
+        if job.status in FINAL:
+            self._runs.pop(job.name, None)
         self._around.events.announce("Training Job", job.arn, job.describe())
 
     def _get(self, request: dict[str, Any]) -> TrainingJob:
@@ -171,65 +179,3 @@ class TrainingJobs:
                 "Training job names must be unique within an AWS account and region, and a training job with this "
                 f"name already exists ({self.resources.arn(name)})"
             )
-
-    def _check(self, request: dict[str, Any]) -> None:
-        algorithm = request.get("AlgorithmSpecification", {})
-        if not algorithm.get("TrainingImage"):
-            raise InvalidRequestError("AlgorithmSpecification.TrainingImage is required.")
-        require("AlgorithmSpecification.TrainingInputMode", algorithm.get("TrainingInputMode"), "File", "Pipe")
-        require("OutputDataConfig.CompressionType", request["OutputDataConfig"].get("CompressionType"), "GZIP")
-        self._check_resources(request.get("ResourceConfig", {}))
-        _check_time(request)
-        channels_of(request)
-        prefix_of(request)
-        try:
-            Address.parse(request["OutputDataConfig"]["S3OutputPath"])
-        except DataError as error:
-            raise InvalidRequestError(f"OutputDataConfig.S3OutputPath: {error}") from None
-        require_role(self._cloud, request["RoleArn"])
-        self._around.runner.check(algorithm["TrainingImage"])
-
-    def _check_resources(self, resources: dict[str, Any]) -> None:
-        for name in ("InstanceType", "InstanceCount", "VolumeSizeInGB"):
-            if name not in resources:
-                raise InvalidRequestError(f"ResourceConfig.{name} is required.")
-        count = resources["InstanceCount"]
-        if not 1 <= count <= _MAX_HOSTS:
-            raise InvalidRequestError(
-                f"ResourceConfig.InstanceCount={count} is out of range; it must be from 1 to {_MAX_HOSTS}."
-            )
-        if resources["VolumeSizeInGB"] < 1:
-            raise InvalidRequestError("ResourceConfig.VolumeSizeInGB=0 is out of range; it must be at least 1.")
-
-
-def _check_time(request: dict[str, Any]) -> None:
-    condition = request.get("StoppingCondition", {})
-    runtime = condition.get("MaxRuntimeInSeconds", _DEFAULT_MAX_RUNTIME_S)
-    wait = condition.get("MaxWaitTimeInSeconds")
-    if not 1 <= runtime <= _MAX_RUNTIME_S:
-        raise InvalidRequestError(
-            f"StoppingCondition.MaxRuntimeInSeconds={runtime} is out of range; "
-            f"it must be from 1 to {_MAX_RUNTIME_S} (28 days)."
-        )
-    if request.get("EnableManagedSpotTraining"):
-        if wait is None or wait < runtime:
-            raise InvalidRequestError(
-                f"StoppingCondition.MaxWaitTimeInSeconds must be at least MaxRuntimeInSeconds={runtime} "
-                f"when EnableManagedSpotTraining is true."
-            )
-    elif wait is not None:
-        raise InvalidRequestError(
-            "StoppingCondition.MaxWaitTimeInSeconds must not be given unless EnableManagedSpotTraining is true."
-        )
-
-
-def _with_defaults(request: dict[str, Any]) -> dict[str, Any]:
-    algorithm = {"TrainingInputMode": "File", **request["AlgorithmSpecification"]}
-    condition = {"MaxRuntimeInSeconds": _DEFAULT_MAX_RUNTIME_S, **request.get("StoppingCondition", {})}
-    output = {"KmsKeyId": "", "CompressionType": "GZIP", **request["OutputDataConfig"]}
-    return {
-        **request,
-        "AlgorithmSpecification": algorithm,
-        "OutputDataConfig": output,
-        "StoppingCondition": condition,
-    }

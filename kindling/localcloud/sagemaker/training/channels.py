@@ -1,44 +1,46 @@
-"""Input channels of a training job: what a request says of them, and how objects get to the hosts in File mode."""
+"""Input channels of a training job: what a request says of them, and what the service refuses."""
 
 from __future__ import annotations
 
-import gzip
-import os
 import random
-import shutil
-import tempfile
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from pathlib import PurePosixPath
+from typing import Any, Literal, TypeVar
 
 from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError
-from kindling.localcloud.sagemaker.objects import Address, Objects
+from kindling.localcloud.sagemaker.objects import Address
 from kindling.localcloud.sagemaker.validation import require
 
 Part = TypeVar("Part")
-
-_CHUNK_BYTES = 1 << 20
+Mode = Literal["File", "Pipe", "FastFile"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Channel:
     """One input channel, as a request names it.
 
-    `source` is the beginning of keys, or the one of an augmented manifest, whose `attributes` are then not empty.
-    `wrapped` says whether the service makes records of what it sends through a pipe.
+    `source` is the beginning of keys, the address of a manifest where the channel is `listed`, or that of an augmented
+    manifest where there are `attributes`. `wrapped` says whether the service makes records of what it sends through
+    a pipe.
     """
 
     name: str
     source: Address
-    piped: bool = False
+    mode: Mode = "File"
+    listed: bool = False
     sharded: bool = False
     gzipped: bool = False
     wrapped: bool = False
     attributes: tuple[str, ...] = ()
     content_type: str | None = None
     seed: int | None = None
+    title: str | None = None  # what messages call it, where it is no channel of a training job
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return self.title or f"channel '{self.name}'"
 
     @classmethod
     def from_request(cls, config: Mapping[str, Any], input_mode: str) -> Channel:
@@ -54,15 +56,17 @@ class Channel:
         source = config["DataSource"].get("S3DataSource")
         if source is None:
             raise InvalidRequestError(f"{where}DataSource must be an S3DataSource on the embedded cloud.")
-        require(f"{where}InputMode", config.get("InputMode"), "File", "Pipe")
-        require(f"{where}S3DataType", source["S3DataType"], "S3Prefix", "AugmentedManifestFile")
-        piped = config.get("InputMode", input_mode) == "Pipe"
-        attributes = _attributes(where, config, source, piped=piped)
+        require(f"{where}S3DataType", source["S3DataType"], "S3Prefix", "ManifestFile", "AugmentedManifestFile")
+        mode: Mode = config.get("InputMode", input_mode)
+        attributes = _attributes(where, config, source, piped=mode == "Pipe")
         wrapped = config.get("RecordWrapperType") == "RecordIO"
-        if wrapped and not piped:
+        gzipped = config.get("CompressionType") == "Gzip"
+        if wrapped and mode != "Pipe":
             raise InvalidRequestError(
-                f"{where}RecordWrapperType=RecordIO can only be used in Pipe mode; in File mode it must be None."
+                f"{where}RecordWrapperType=RecordIO can only be used in Pipe mode; in {mode} mode it must be None."
             )
+        if gzipped and mode == "FastFile":
+            raise InvalidRequestError(f"{where}CompressionType=Gzip cannot be used in FastFile mode; it must be None.")
         try:
             address = Address.parse(source["S3Uri"])
         except DataError as error:
@@ -70,19 +74,25 @@ class Channel:
         return cls(
             name=name,
             source=address,
-            piped=piped,
+            mode=mode,
+            listed=source["S3DataType"] == "ManifestFile",
             sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
-            gzipped=config.get("CompressionType") == "Gzip",
+            gzipped=gzipped,
             wrapped=wrapped,
             attributes=attributes,
             content_type=config.get("ContentType"),
             seed=config.get("ShuffleConfig", {}).get("Seed"),
         )
 
+    @property
+    def piped(self) -> bool:
+        """Whether the container reads it through pipes."""
+        return self.mode == "Pipe"
+
     def as_config(self) -> dict[str, str]:
         """The channel's part of inputdataconfig.json."""
         config = {
-            "TrainingInputMode": "Pipe" if self.piped else "File",
+            "TrainingInputMode": self.mode,
             "S3DistributionType": "ShardedByS3Key" if self.sharded else "FullyReplicated",
             "RecordWrapperType": "RecordIO" if self.wrapped else "None",
         }
@@ -96,16 +106,15 @@ class Channel:
         random.Random(f"{self.seed} {epoch}").shuffle(order)
         return order
 
-    def path_of(self, key: str) -> PurePosixPath:
-        """Where a key's content lies below the channel's folder: what follows the prefix, as on SageMaker."""
-        prefix = self.source.key
-        if key != prefix and (prefix.endswith("/") or key[len(prefix)] == "/" or not prefix):
-            name = key[len(prefix) :].lstrip("/")
-        else:
-            name = key[prefix.rfind("/") + 1 :]
+    def path_of(self, name: str) -> PurePosixPath:
+        """Where what the channel calls `name` lies below the channel's folder.
+
+        Raises:
+            DataError: outside of it.
+        """
         path = PurePosixPath(name.removesuffix(".gz") if self.gzipped else name)
-        if ".." in path.parts or "\0" in name or not path.parts:
-            raise DataError(f"key {key!r} of channel '{self.name}' leads out of the channel's folder.")
+        if path.is_absolute() or ".." in path.parts or "\0" in name or not path.parts:
+            raise DataError(f"key {name!r} of {self.where} leads out of its folder.")
         return path
 
 
@@ -125,78 +134,13 @@ def channels_of(request: Mapping[str, Any]) -> list[Channel]:
     return channels
 
 
-def keys_of(channel: Channel, objects: Objects, role: str) -> list[str]:
-    """The keys of a channel's objects, sorted.
-
-    Raises:
-        DataError: there are none.
-    """
-    keys = objects.keys(channel.source)
-    if not keys:
-        raise DataError(
-            f'Data download failed: No S3 objects found under S3 URL "{channel.source}" given in input data source. '
-            f"Please ensure that the bucket exists, that objects exist under that S3 prefix, and that the role "
-            f'"{role}" has "s3:ListBucket" permissions on the bucket.'
-        )
-    return keys
-
-
-def download(channel: Channel, objects: Objects, folders: Sequence[Path], role: str, go_on: Callable[[], None]) -> None:
-    """Bring the objects of a channel in File mode to the hosts' folders.
-
-    Args:
-        folders: one for each host, in the order of the hosts.
-        go_on: called before each object; raises to end the download.
-    Raises:
-        DataError: there is nothing at the prefix, or an object cannot be used.
-    """
-    keys = channel.shuffled(keys_of(channel, objects, role))
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-    for index, key in enumerate(keys):
-        go_on()
-        # Whole objects, dealt out one by one.
-        receivers = [folders[index % len(folders)]] if channel.sharded else folders
-        try:
-            _bring(channel, key, objects, receivers)
-        except OSError as error:
-            raise DataError(f"Data download failed: {channel.source.bucket}/{key}: {error}.") from error
-
-
-def _bring(channel: Channel, key: str, objects: Objects, folders: Sequence[Path]) -> None:
-    first, *others = [folder / channel.path_of(key) for folder in folders]
-    first.parent.mkdir(parents=True, exist_ok=True)
-    with first.open("xb") as file:
-        if channel.gzipped:
-            _decompress(channel, Address(channel.source.bucket, key), objects, file)
-        else:
-            objects.read_into(Address(channel.source.bucket, key), file)
-    for other in others:
-        # The hosts are on one machine: the same bytes on disk and in memory serve all of them.
-        other.parent.mkdir(parents=True, exist_ok=True)
-        os.link(first, other)
-
-
-def _decompress(channel: Channel, address: Address, objects: Objects, file: Any) -> None:
-    with tempfile.TemporaryFile(dir=Path(file.name).parent) as compressed:
-        objects.read_into(address, compressed)
-        compressed.seek(0)
-        try:
-            with gzip.open(compressed) as content:
-                shutil.copyfileobj(content, file, _CHUNK_BYTES)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise DataError(
-                f"Data download failed: {address} of channel '{channel.name}' is not gzip: {error}."
-            ) from error
-
-
 def _attributes(where: str, config: Mapping[str, Any], source: Mapping[str, Any], *, piped: bool) -> tuple[str, ...]:
-    """The AttributeNames of an augmented manifest; none for objects below a prefix."""
+    """The AttributeNames of an augmented manifest; none for other channels."""
     names = tuple(source.get("AttributeNames", ()))
-    if source["S3DataType"] == "S3Prefix":
+    if (kind := source["S3DataType"]) != "AugmentedManifestFile":
         if names:
             raise InvalidRequestError(
-                f"{where}AttributeNames can only be used with S3DataType=AugmentedManifestFile, but it is S3Prefix."
+                f"{where}AttributeNames can only be used with S3DataType=AugmentedManifestFile, but it is {kind}."
             )
         return ()
     if not piped:

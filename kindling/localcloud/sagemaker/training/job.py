@@ -21,8 +21,15 @@ _MESSAGES = {
     "Completed": "Training job completed",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
     "Failed": "Training job failed",
+    "Interrupted": "Spot capacity was taken back; the training job starts again",
+    "Restarting": "Restarting the training job after an internal error",
 }
+# The statuses in which a job has its instances.
+_ON_INSTANCES = ("Downloading", "Training", "Stopping", "Uploading")
+# What a second on a spot instance costs of a second of the same instance. AWS's price moves; this is a round figure.
+_SPOT_PRICE = 0.3
 # Members of the request that the description repeats as they came.
 _REPEATED = (
     "TuningJobArn",
@@ -38,6 +45,7 @@ _REPEATED = (
     "DebugHookConfig",
     "ProfilerConfig",
     "Environment",
+    "RetryStrategy",
 )
 # What the store keeps of a job beside the request, the ARN and the transitions.
 _KEPT = (
@@ -65,7 +73,9 @@ class Outcome:
 
 COMPLETED = Outcome("Completed", "Completed")
 STOPPED = Outcome("Stopped", "Stopped")
+INTERRUPTED = Outcome("InProgress", "Interrupted")  # not an end: the job begins again
 OVERTIME = Outcome("Stopped", "MaxRuntimeExceeded")
+OVER_WAIT = Outcome("Stopped", "MaxWaitTimeExceeded")
 
 
 def failed(reason: str) -> Outcome:
@@ -100,7 +110,7 @@ class TrainingJob:
         self.metrics: list[dict[str, Any]] = []
         self._transitions: list[dict[str, Any]] = []
         self._changed = changed
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self.enter("Starting")
 
     @classmethod
@@ -115,13 +125,13 @@ class TrainingJob:
 
     def record(self) -> dict[str, Any]:
         """What the store keeps."""
-        with self._lock:
+        with self.lock:
             kept = {name: getattr(self, name) for name in _KEPT}
             return {**kept, "request": self.request, "arn": self.arn, "transitions": self._transitions}
 
     def enter(self, secondary_status: str) -> None:
         """Go on to a secondary status; the job's status stays what it is."""
-        with self._lock:
+        with self.lock:
             now = datetime.now(UTC)
             if self._transitions:
                 self._transitions[-1]["EndTime"] = now
@@ -134,14 +144,19 @@ class TrainingJob:
                 self.training_end_time = transition["EndTime"] = now
             self._transitions.append(transition)
             self.secondary_status = secondary_status
-            if secondary_status == "Downloading":
+            if secondary_status == "Downloading" and self.training_start_time is None:
                 self.training_start_time = now
             self.last_modified_time = now
             self._changed(self)
 
+    def tell(self, message: str | None = None) -> None:
+        """Say more of the secondary status than it does itself; None takes that back. No change, so no event."""
+        with self.lock:
+            self._transitions[-1]["StatusMessage"] = message or _MESSAGES[self.secondary_status]
+
     def stop(self) -> bool:
         """Mark the job as Stopping; False when it has ended already."""
-        with self._lock:
+        with self.lock:
             if self.status in FINAL:
                 return False
             if self.status != STOPPING:
@@ -151,21 +166,37 @@ class TrainingJob:
 
     def finish(self, outcome: Outcome) -> None:
         """End the job."""
-        with self._lock:
+        with self.lock:
             self.failure_reason = outcome.reason[:_REASON_LENGTH] if outcome.reason else None
             self.status = outcome.status
             self.enter(outcome.secondary_status)
 
     @property
+    def is_spot(self) -> bool:
+        """Whether its instances may be taken back."""
+        return bool(self.request.get("EnableManagedSpotTraining"))
+
+    @property
     def training_seconds(self) -> int | None:
-        """Whole seconds between the start of the download and the end, None while it runs."""
+        """Whole seconds on instances, all attempts together; None while it runs, or when it never had any."""
         if self.training_start_time is None or self.training_end_time is None:
             return None
-        return max(1, round((self.training_end_time - self.training_start_time).total_seconds()))
+        times: list[float] = [
+            (transition["EndTime"] - transition["StartTime"]).total_seconds()
+            for transition in self._transitions
+            if transition["Status"] in _ON_INSTANCES and transition["StartTime"] >= self.training_start_time
+        ]
+        return max(1, round(sum(times)))
+
+    @property
+    def billable_seconds(self) -> int | None:
+        """Those seconds at their price."""
+        seconds = self.training_seconds
+        return max(1, round(seconds * _SPOT_PRICE)) if seconds and self.is_spot else seconds
 
     def describe(self) -> dict[str, Any]:
         """What DescribeTrainingJob answers."""
-        with self._lock:
+        with self.lock:
             description: dict[str, Any] = {
                 "TrainingJobName": self.name,
                 "TrainingJobArn": self.arn,
@@ -184,15 +215,15 @@ class TrainingJob:
                 "EnableInterContainerTrafficEncryption": self.request.get(
                     "EnableInterContainerTrafficEncryption", False
                 ),
-                "EnableManagedSpotTraining": self.request.get("EnableManagedSpotTraining", False),
+                "EnableManagedSpotTraining": self.is_spot,
                 "TrainingTimeInSeconds": self.training_seconds,
-                "BillableTimeInSeconds": self.training_seconds,
+                "BillableTimeInSeconds": self.billable_seconds,
             }
             return {name: value for name, value in description.items() if value is not None}
 
     def summary(self) -> dict[str, Any]:
         """The job's element of ListTrainingJobs."""
-        with self._lock:
+        with self.lock:
             summary = {
                 "TrainingJobName": self.name,
                 "TrainingJobArn": self.arn,

@@ -1,28 +1,22 @@
-"""One run of a training job, from its instances to its model.tar.gz, in a thread of its own."""
+"""One run of a training job, from its wait for cores to its model, in a thread of its own."""
 
 from __future__ import annotations
 
 import logging
-import queue
-import shutil
 import signal
 import threading
-import time
-from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
-from kindling.localcloud.sagemaker import archives
 from kindling.localcloud.sagemaker.errors import DataError
-from kindling.localcloud.sagemaker.hosts import STOP, Ended, Host, RunningHosts
-from kindling.localcloud.sagemaker.logs import LogStream, OutputReader
+from kindling.localcloud.sagemaker.folders import remove_folder
+from kindling.localcloud.sagemaker.hosts import Ended
 from kindling.localcloud.sagemaker.objects import Address
-from kindling.localcloud.sagemaker.runner import Start
 from kindling.localcloud.sagemaker.surroundings import Surroundings
-from kindling.localcloud.sagemaker.training.channels import channels_of, download
-from kindling.localcloud.sagemaker.training.checkpoints import CheckpointFolders, prefix_of
+from kindling.localcloud.sagemaker.training.attempt import Attempt, CloudEndingError, TakenBackError
+from kindling.localcloud.sagemaker.training.clock import Clock
 from kindling.localcloud.sagemaker.training.job import (
     COMPLETED,
-    OVERTIME,
+    INTERRUPTED,
     STOPPED,
     STOPPING,
     Outcome,
@@ -30,10 +24,9 @@ from kindling.localcloud.sagemaker.training.job import (
     failed,
 )
 from kindling.localcloud.sagemaker.training.metrics import Metrics
-from kindling.localcloud.sagemaker.training.pipes import Pipes
-from kindling.localcloud.sagemaker.training.streams import Stream, stream_of
+from kindling.localcloud.sagemaker.training.outputs import Outputs
 
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+_INTERNAL = "InternalServerError: "
 
 _logger = logging.getLogger(__name__)
 
@@ -42,8 +35,8 @@ class _StoppedError(Exception):
     """A stop was asked for before the containers were started."""
 
 
-class _CloudEndingError(Exception):
-    """The containers ended because the cloud does: the next one finds the job unfinished."""
+class _OverError(Exception):
+    """The job's time was over before the containers were started."""
 
 
 class TrainingRun:
@@ -53,159 +46,118 @@ class TrainingRun:
         self._job = job
         self._metrics = metrics
         self._around = around
-        self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._folder = around.folder("jobs") / job.name
-        count = job.request["ResourceConfig"]["InstanceCount"]
-        self._hosts = [Host(f"algo-{rank}", self._folder / f"algo-{rank}") for rank in range(1, count + 1)]
-        self._checkpoints: CheckpointFolders | None = None
-        self._streams: dict[str, Stream] = {}  # of the channels in Pipe mode
+        self._clock = Clock(job.request["StoppingCondition"])
+        self._attempt: Attempt | None = None
 
     def start(self) -> None:
         """Begin."""
         threading.Thread(target=self._run, name=self._job.name, daemon=True).start()
 
     def stop(self) -> None:
-        """End the job early; what it has written by then is kept."""
-        self._events.put(STOP)
+        """End the job early, once it is marked as Stopping; what it has written by then is kept."""
+        if self._attempt:
+            self._attempt.stop()
+
+    def interrupt(self) -> bool:
+        """Take the job's instances back; False when it has none that trains or is about to."""
+        if self._attempt is None or self._job.secondary_status not in ("Downloading", "Training"):
+            return False
+        self._attempt.interrupt()
+        return True
 
     def _run(self) -> None:
         try:
             outcome = self._outcome()
-        except _CloudEndingError:
+        except CloudEndingError:
             return
         finally:
             # Before the job says that it ended: whoever waits for that finds the disk as it was.
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove_folder(self._folder)
         self._job.finish(outcome)
 
     def _outcome(self) -> Outcome:
+        """Try until the job ends: anew after each interruption, and as often as asked after an error of the cloud."""
+        retries = self._job.request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0)
+        while True:
+            outcome = self._try()
+            if outcome is INTERRUPTED:
+                self._begin_again("Interrupted")
+            elif retries and self._job.status != STOPPING and (outcome.reason or "").startswith(_INTERNAL):
+                retries -= 1
+                self._begin_again("Restarting")
+            else:
+                return outcome
+
+    def _begin_again(self, secondary_status: str) -> None:
+        remove_folder(self._folder)
+        self._job.enter(secondary_status)
+        self._job.enter("Starting")
+
+    def _try(self) -> Outcome:
+        resources = self._job.request["ResourceConfig"]
+        capacity = self._around.capacity
+        cores = capacity.share(resources["InstanceType"], resources["InstanceCount"])
+
+        def wait() -> None:
+            self._go_on()
+            self._job.tell(f"Insufficient capacity: waiting for {cores} of the {capacity.cores} cores of this machine")
+
         try:
-            self._prepare()
-            deadline = self._download()
-            return self._conclude(self._train(deadline))
+            self._go_on()
+            with capacity.lent(cores, wait):
+                self._job.tell()
+                return self._use(cores)
         except _StoppedError:
             return STOPPED
-        except _CloudEndingError:
+        except _OverError:
+            return self._clock.outcome
+        except TakenBackError:
+            return INTERRUPTED
+        except CloudEndingError:
             raise
         except DataError as error:
             return failed(f"ClientError: {error}")
         except Exception as error:  # whatever it is, the job must not stay InProgress for ever
             _logger.exception("training job %s", self._job.name)
-            return failed(f"InternalServerError: the embedded cloud failed: {error!r}")
+            return failed(f"{_INTERNAL}the embedded cloud failed: {error!r}")
 
-    def _prepare(self) -> None:
-        request = self._job.request
-        output = Address.parse(request["OutputDataConfig"]["S3OutputPath"])
+    def _use(self, cores: int) -> Outcome:
+        """One attempt on the cores that the job has now."""
+        output = Address.parse(self._job.request["OutputDataConfig"]["S3OutputPath"])
         if not self._around.objects.has_bucket(output.bucket):
             raise DataError(f"the bucket of OutputDataConfig.S3OutputPath={output} does not exist.")
-        if prefix := prefix_of(request):
-            folders = [host.paths.checkpoints for host in self._hosts]
-            self._checkpoints = CheckpointFolders(prefix, self._around.objects, folders)
-        channels = channels_of(request)
-        for host in self._hosts:
-            host.prepare(dict(request), self._hosts, channels, self._around.runner.network_interface)
-
-    def _download(self) -> float:
-        """Bring the channels; the monotonic time by which the job must have ended."""
-        self._go_on()
-        self._job.enter("Downloading")
-        deadline: float = time.monotonic() + self._job.request["StoppingCondition"]["MaxRuntimeInSeconds"]
-        role = self._job.request["RoleArn"]
-        for channel in channels_of(self._job.request):
-            if channel.piped:
-                self._streams[channel.name] = stream_of(channel, self._around.objects, self._folder, role)
-                continue
-            folders = [host.paths.channel(channel.name) for host in self._hosts]
-            download(channel, self._around.objects, folders, role, self._go_on)
-        if self._checkpoints:
-            self._checkpoints.download(self._go_on)
-        self._go_on()
-        return deadline
+        self._attempt = Attempt(self._job, self._metrics, self._around, self._folder, cores)
+        with self._clock.running():
+            ended = self._attempt.run(self._clock, self._go_on)
+            if ended.why == "interrupted" and self._job.status == STOPPING:
+                ended = replace(ended, why="stopped")
+            if ended.why == "interrupted":
+                return INTERRUPTED
+            outcome = self._clock.outcome if ended.why == "overtime" else None
+            return self._conclude(self._attempt, ended, outcome)
 
     def _go_on(self) -> None:
         if self._job.status == STOPPING:
             raise _StoppedError
+        if self._clock.is_over:
+            raise _OverError
 
-    def _train(self, deadline: float) -> Ended:
-        self._job.enter("Training")
-        running = RunningHosts(self._events)
-        with Pipes(self._events.put) as pipes:
-            try:
-                self._lay(pipes)
-                self._start_hosts(running)
-                ended = running.attend(deadline)
-            except Exception:
-                running.end(self._around.limits.peers_grace_s)
-                raise
-            return self._end(running, ended)
-
-    def _lay(self, pipes: Pipes) -> None:
-        """Make the pipes of the channels in Pipe mode, for every host."""
-        for rank, host in enumerate(self._hosts):
-            for name, stream in self._streams.items():
-                pipes.lay(host.paths.channel(name), stream.part(rank, len(self._hosts)))
-
-    def _end(self, running: RunningHosts, ended: Ended) -> Ended:
-        """End what still runs."""
-        if self._around.runner.ending:
-            raise _CloudEndingError
-        if ended.why == "overtime":
-            self._job.stop()
-        asked = ended.why in ("stopped", "overtime")
-        running.end(self._around.limits.stop_grace_s if asked else self._around.limits.peers_grace_s)
-        return ended
-
-    def _start_hosts(self, running: RunningHosts) -> None:
-        request, runner = self._job.request, self._around.runner
-        isolated = request.get("EnableNetworkIsolation", False)
-        environment = {
-            **({} if isolated else self._around.client_environment),
-            **runner.rendezvous(len(self._hosts)),
-            **request.get("Environment", {}),
-            "TRAINING_JOB_NAME": self._job.name,
-            "TRAINING_JOB_ARN": self._job.arn,
-        }
-        epoch = int(time.time())
-        for host in self._hosts:
-            wanted = Start(
-                name=f"{self._job.name}/{host.name}",
-                image=request["AlgorithmSpecification"]["TrainingImage"],
-                command="train",
-                base=host.base,
-                environment=environment,
-            )
-            container = runner.start(wanted)
-            stream = LogStream(
-                self._around.logs, LOG_GROUP, f"{self._job.name}/{host.name}-{epoch}", self._metrics.hear
-            )
-            running.add(host, container, OutputReader(container.output, stream))
-
-    def _conclude(self, ended: Ended) -> Outcome:
+    def _conclude(self, attempt: Attempt, ended: Ended, overtime: Outcome | None) -> Outcome:
+        """Upload what the hosts left; how the job has ended."""
         job = self._job
         job.metrics = self._metrics.final()
-        for host in self._hosts:
-            shutil.rmtree(host.base / "input", ignore_errors=True)  # makes room for the archives
+        for host in attempt.hosts:
+            remove_folder(host.base / "input")  # makes room for the archives
         job.enter("Uploading")
-        if self._checkpoints:
-            self._checkpoints.upload()
-        self._upload([host.paths.output_data for host in self._hosts], "output.tar.gz")
+        outputs = Outputs(job.name, job.request["OutputDataConfig"], self._around.objects, self._folder)
+        outputs.upload_data([host.paths.output_data for host in attempt.hosts])
         if ended.why == "failed":
             return failed(_failure_reason(ended))
-        job.artifacts = self._upload([host.paths.model for host in self._hosts], "model.tar.gz", even_if_empty=True)
-        if ended.why == "overtime":
-            return OVERTIME
+        job.artifacts = outputs.upload_model([host.paths.model for host in attempt.hosts])
+        if overtime:
+            return overtime
         return STOPPED if ended.why == "stopped" or job.status == STOPPING else COMPLETED
-
-    def _upload(self, folders: Sequence[Path], name: str, *, even_if_empty: bool = False) -> str | None:
-        if archives.is_empty(folders) and not even_if_empty:
-            return None
-        config = self._job.request["OutputDataConfig"]
-        address = Address.parse(config["S3OutputPath"]).below(self._job.name, "output", name)
-        archive = self._folder / name
-        archives.pack(folders, archive)
-        self._around.objects.write(address, archive, config.get("KmsKeyId"), give_away=True)
-        archive.unlink()
-        return str(address)
 
 
 def _failure_reason(ended: Ended) -> str:

@@ -1,4 +1,4 @@
-"""What goes through a channel's pipes: the objects below a prefix, or the attributes of an augmented manifest."""
+"""What goes through a channel's pipes: its objects, or the attributes of an augmented manifest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from contract.recordio import framed
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.objects import Address, Objects
-from kindling.localcloud.sagemaker.training.channels import Channel, keys_of
+from kindling.localcloud.sagemaker.training.channels import Channel
+from kindling.localcloud.sagemaker.training.contents import Item, contents_of
 
 # The bytes of an epoch, from 0 on, in pieces of any size.
 Epochs = Callable[[int], Iterator[bytes]]
@@ -40,38 +41,41 @@ def stream_of(channel: Channel, objects: Objects, folder: Path, role: str) -> St
     """
     if channel.attributes:
         return _Manifest(channel, objects, folder / f"{channel.name}.manifest")
-    return _Prefix(channel, objects, keys_of(channel, objects, role))
+    return _Objects(channel, objects, contents_of(channel, objects, role))
 
 
-class _Prefix:
+class _Objects:
     """Objects one after the other, each a record where the channel is wrapped."""
 
-    def __init__(self, channel: Channel, objects: Objects, keys: Sequence[str]) -> None:
-        self._channel, self._objects, self._keys = channel, objects, keys
+    def __init__(self, channel: Channel, objects: Objects, items: Sequence[Item]) -> None:
+        self._channel, self._objects, self._items = channel, objects, items
 
     def part(self, rank: int, hosts: int) -> Epochs:
         channel = self._channel
         first, step = (rank, hosts) if channel.sharded else (0, 1)
 
         def epoch(number: int) -> Iterator[bytes]:
-            for key in channel.shuffled(self._keys, number)[first::step]:
-                content = self._content(Address(channel.source.bucket, key))
+            for item in channel.shuffled(self._items, number)[first::step]:
+                content = self._content(item.address)
                 yield from [_record(b"".join(content))] if channel.wrapped else content
 
         return epoch
 
     def _content(self, address: Address) -> Iterator[bytes]:
-        if not self._channel.gzipped:
-            yield from self._objects.blocks(address)
-            return
-        with tempfile.TemporaryFile() as packed:
-            self._objects.read_into(address, packed)
-            packed.seek(0)
-            try:
+        where = f"{address} of channel '{self._channel.name}'"
+        try:
+            if not self._channel.gzipped:
+                yield from self._objects.blocks(address)
+                return
+            with tempfile.TemporaryFile() as packed:
+                self._objects.read_into(address, packed)
+                packed.seek(0)
                 with gzip.open(packed) as content:
                     yield from iter(lambda: content.read(_BLOCK_BYTES), b"")
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise DataError(f"{address} of channel '{self._channel.name}' is not gzip: {error}.") from error
+        except DataError as error:
+            raise DataError(f"{where} cannot be used: {error}") from error
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataError(f"{where} is not gzip: {error}.") from error
 
 
 class _Manifest:

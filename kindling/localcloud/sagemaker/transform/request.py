@@ -8,28 +8,31 @@ from typing import Any
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.sources import address_of
 from kindling.localcloud.sagemaker.transform.records import media_type
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported, require
+from kindling.localcloud.sagemaker.validation import IGNORED, members_of, refuse_unsupported, require
 
 # What a request may ask for. Encryption changes nothing here.
-_SUPPORTED: Supported = {
-    "TransformJobName": None,
-    "ModelName": None,
-    "MaxConcurrentTransforms": None,
-    "ModelClientConfig": None,
-    "MaxPayloadInMB": None,
-    "BatchStrategy": None,
-    "Environment": None,
-    "TransformInput": {
-        "DataSource": {"S3DataSource": {"S3DataType": None, "S3Uri": None}},
-        "ContentType": None,
-        "CompressionType": None,
-        "SplitType": None,
+_SUPPORTED = members_of(
+    "CreateTransformJob",
+    {
+        "TransformJobName": None,
+        "ModelName": None,
+        "MaxConcurrentTransforms": None,
+        "ModelClientConfig": None,
+        "MaxPayloadInMB": None,
+        "BatchStrategy": None,
+        "Environment": None,
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": None, "S3Uri": None}},
+            "ContentType": None,
+            "CompressionType": None,
+            "SplitType": None,
+        },
+        "TransformOutput": {"S3OutputPath": None, "Accept": None, "AssembleWith": None, "KmsKeyId": None},
+        "TransformResources": {"InstanceType": None, "InstanceCount": None, "VolumeKmsKeyId": IGNORED},
+        "DataProcessing": None,
+        "Tags": None,
     },
-    "TransformOutput": {"S3OutputPath": None, "Accept": None, "AssembleWith": None, "KmsKeyId": None},
-    "TransformResources": {"InstanceType": None, "InstanceCount": None, "VolumeKmsKeyId": None},
-    "DataProcessing": None,
-    "Tags": None,
-}
+)
 _MAX_INSTANCES = 20
 _MAX_MB = 100
 _FORMATS = ("text/csv", "application/json", "application/jsonlines")

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import Variant
 from kindling.localcloud.sagemaker.hosting.instance import Instance, NotHealthyError
-from kindling.localcloud.sagemaker.hosting.model_data import bring
+from kindling.localcloud.sagemaker.hosting.model_folders import bring
 from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.jobs import COMPLETED, STOPPED, STOPPING, JobRun, Outcome, failed
 from kindling.localcloud.sagemaker.logs import LogStream
@@ -34,7 +34,8 @@ class TransformRun(JobRun[TransformJob]):
         super().__init__(job, around)
         resources = job.request["TransformResources"]
         self._type = resources["InstanceType"]
-        self._variant = Variant("transform", model, resources["InstanceCount"], 1.0, None)
+        count = {"VariantName": "transform", "InitialInstanceCount": resources["InstanceCount"]}
+        self._variant = Variant.of(count, model)
         self._instances: list[Instance] = []
         self._starting = threading.Lock()
 

@@ -73,7 +73,7 @@ def _given(request: Mapping[str, Any]) -> dict[str, Any]:
 def _asked(instance: Instance) -> dict[str, Any]:
     """What the container wishes; nothing when it has no /execution-parameters."""
     try:
-        answer = instance.get("/execution-parameters")
+        answer = instance.send("GET", "/execution-parameters")
     except urllib3.exceptions.HTTPError:
         return {}
     if answer.status != 200 or not answer.data.strip():

@@ -179,7 +179,9 @@ class Share:
         headers = {name: value for name, value in members.items() if value}
         chunked = self._settings.max_payload_bytes is None
         try:
-            answer = self._instance.post(body, headers, timeout_s=timeout, chunked=chunked)
+            answer = self._instance.send(
+                "POST", "/invocations", body=body, headers=headers, timeout_s=timeout, chunked=chunked
+            )
         except urllib3.exceptions.TimeoutError:
             raise _FailedError("AlgorithmError", f"the container gave no answer within {timeout:g} s") from None
         except urllib3.exceptions.HTTPError as error:

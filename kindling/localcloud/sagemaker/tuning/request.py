@@ -12,31 +12,34 @@ from kindling.localcloud.sagemaker.tuning.definition import Definition
 from kindling.localcloud.sagemaker.tuning.job import TuningJob
 from kindling.localcloud.sagemaker.tuning.ranges import CategoricalRange, combinations
 from kindling.localcloud.sagemaker.tuning.search import Resource
-from kindling.localcloud.sagemaker.validation import Supported, refuse_unsupported
+from kindling.localcloud.sagemaker.validation import members_of, refuse_unsupported
 
 IDENTICAL = "IdenticalDataAndAlgorithm"
 
-_SUPPORTED: Supported = {
-    "HyperParameterTuningJobName": None,
-    "HyperParameterTuningJobConfig": {
-        "Strategy": None,
-        "StrategyConfig": None,
-        "HyperParameterTuningJobObjective": None,
-        "ResourceLimits": None,
-        "ParameterRanges": None,
-        "TrainingJobEarlyStoppingType": None,
-        "TuningJobCompletionCriteria": {
-            "TargetObjectiveMetricValue": None,
-            "BestObjectiveNotImproving": None,
-            "ConvergenceDetected": {},
+_SUPPORTED = members_of(
+    "CreateHyperParameterTuningJob",
+    {
+        "HyperParameterTuningJobName": None,
+        "HyperParameterTuningJobConfig": {
+            "Strategy": None,
+            "StrategyConfig": None,
+            "HyperParameterTuningJobObjective": None,
+            "ResourceLimits": None,
+            "ParameterRanges": None,
+            "TrainingJobEarlyStoppingType": None,
+            "TuningJobCompletionCriteria": {
+                "TargetObjectiveMetricValue": None,
+                "BestObjectiveNotImproving": None,
+                "ConvergenceDetected": {},
+            },
+            "RandomSeed": None,
         },
-        "RandomSeed": None,
+        "TrainingJobDefinition": None,
+        "TrainingJobDefinitions": None,
+        "WarmStartConfig": None,
+        "Tags": None,
     },
-    "TrainingJobDefinition": None,
-    "TrainingJobDefinitions": None,
-    "WarmStartConfig": None,
-    "Tags": None,
-}
+)
 # https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html, raised where AWS raises on demand
 _MAX_JOBS = {"Random": 10_000}
 _MAX_JOBS_OF_OTHERS = 750
