@@ -36,6 +36,7 @@ LIMITS = Limits(
     ping_s=20,
     serving_grace_s=1,
     invocation_s=1,
+    settle_s=0,
     restart_pause_s=0.2,
     serverless_idle_s=1,
     time_scale=0.005,

@@ -34,13 +34,13 @@ def test_a_configuration_stays_while_an_endpoint_is_on_the_way_to_it(account: Ac
 
 
 class Slow:
-    """A fleet, and the deployment that brings it, which is over when it is told so."""
+    """A fleet and the change-over to it, which ends when it is told to."""
 
-    config = None
+    old = None
 
     def __init__(self) -> None:
-        self.new: Any = self
         self.told = threading.Event()
+        self.new = self
 
     def run(self) -> None:
         self.told.wait()
