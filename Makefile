@@ -15,7 +15,7 @@ ALGORITHMS := $(patsubst containers/%/algorithm.toml,%,$(wildcard containers/*/a
 HOUSE_TESTS := tests containers/contract
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup setup-tests demo test test-fast test-slow test-containers check format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving clean
+.PHONY: help setup setup-tests setup-clients demo test test-fast test-slow test-containers check format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving clean
 
 help:  ## What can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -49,10 +49,15 @@ node_modules/.package-lock.json: package.json package-lock.json .venv/.house
 setup-tests: setup .venv/.tests
 	@$(BIN)/python -m kindling.environments --tests
 
+setup-client-%: .venv/.house
+	@$(BIN)/python -m kindling.environments --clients client-$*
+
+setup-clients: setup-client-awscli setup-client-sagemaker-v2 setup-client-sagemaker-v3
+
 demo: setup  ## Deploy to the embedded cloud, train word vectors, evaluate, serve and query them (CORPUS=botocore|text8|path)
 	@$(BIN)/kindling demo --corpus '$(CORPUS)'
 
-test: setup-tests  ## All tests but the slow ones (TESTS=folder runs one folder's)
+test: setup-tests setup-client-sagemaker-v2  ## All tests but the slow ones (TESTS=folder runs one folder's)
 	@TESTS='$(TESTS)' $(BIN)/python -m tests.run
 
 check: setup-tests format lint types test-fast  ## Format, lint, types and the fast tests: before each commit
@@ -72,7 +77,7 @@ test-fast:  # side by side: the CDK's synthesis takes most of the time
 test-fast-%:
 	@$(BIN)/python -m tests.run tests/$*
 
-test-slow: setup-tests  ## The tests that take minutes
+test-slow: setup-tests setup-clients  ## The tests that take minutes
 	@$(BIN)/python -m tests.run --slow
 
 test-containers: setup-tests  ## Build and run the images; needs a Docker engine
@@ -96,7 +101,7 @@ benchmark-serving: setup-tests  ## Our endpoint beside a plain server around the
 	@$(BIN)/python -m benchmarks.serving
 
 lock: .venv/.uv  ## Resolve every lock file again
-	@for file in requirements/kindling requirements/dev $(foreach a,$(ALGORITHMS),containers/$(a)/requirements containers/$(a)/requirements-test containers/$(a)/requirements-gpu); do \
+	@for file in requirements/kindling requirements/dev $(basename $(wildcard requirements/client-*.in)) $(foreach a,$(ALGORITHMS),containers/$(a)/requirements containers/$(a)/requirements-test containers/$(a)/requirements-gpu); do \
 		test ! -f $$file.in || $(UV) pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header $$file.in -o $$file.txt; done
 
 clean:  ## Remove all that was made here

@@ -1,8 +1,10 @@
-"""One virtual environment per algorithm: what runs it where there is no Docker.
+"""One virtual environment per algorithm: what runs it where there is no Docker. And one per client that the tests use.
 
 An environment holds what the algorithm's image holds: the packages of the same lock file, torch where algorithm.toml
 asks for it, the container contract and the algorithm's own package. It is made again when any of these changes.
 `python -m kindling.environments [NAME ...] [--tests]` makes those of the named algorithms, or of all.
+A client's environment holds the packages of requirements/client-*.txt; `python -m kindling.environments --clients
+[NAME ...]` makes those of the named clients, or of all, and nothing else.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from containers.catalogue import CONTAINERS, algorithms, folder
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ROOT / ".venvs"
+_REQUIREMENTS = ROOT / "requirements"
 
 # The plain wheel pulls several GB of CUDA packages. Where PyTorch's own index cannot be reached, pip's configured
 # index and find-links are asked instead.
@@ -34,14 +37,15 @@ class EnvironmentNotMadeError(RuntimeError):
 
 
 def python_of(name: str) -> Path:
-    """The interpreter of an algorithm's environment.
+    """The interpreter of an algorithm's or a client's environment.
 
     Raises:
         EnvironmentNotMadeError: the environment has not been made.
     """
     interpreter = ENVIRONMENTS / name / "bin" / "python"
     if not interpreter.exists():
-        raise EnvironmentNotMadeError(f"the environment of {name} has not been made; run `make setup`.")
+        target = "setup-clients" if name in clients() else "setup"
+        raise EnvironmentNotMadeError(f"the environment of {name} has not been made; run `make {target}`.")
     return interpreter
 
 
@@ -59,6 +63,27 @@ def make(name: str, *, tests: bool = False) -> bool:
         return _bring_up_to_date(name, packages, code, testing if tests else None)
 
 
+def clients() -> list[str]:
+    """The names of the clients' environments."""
+    return sorted(path.stem for path in _REQUIREMENTS.glob("client-*.txt"))
+
+
+def make_client(name: str) -> bool:
+    """Makes or renews a client's environment; returns whether there was anything to do.
+
+    Raises:
+        EnvironmentNotMadeError: a step failed; the message is the last of its output.
+    """
+    lock = _REQUIREMENTS / f"{name}.txt"
+    packages = _Step(ENVIRONMENTS / name, "packages", [lock], "")
+    with _alone(name):
+        if not packages.stale():
+            return False
+        _make_anew(name, lock)
+        packages.finish()
+        return True
+
+
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
     """Keeps two commands from making the same environment at once."""
@@ -68,13 +93,19 @@ def _alone(name: str) -> Iterator[None]:
         yield
 
 
+def _make_anew(name: str, lock: Path) -> None:
+    """An environment with the packages of a lock file and nothing else."""
+    environment = ENVIRONMENTS / name
+    shutil.rmtree(environment, ignore_errors=True)
+    _run([sys.executable, "-m", "venv", str(environment)], f"making {environment.name}'s environment")
+    _install(name, "--require-hashes", "-r", str(lock))
+
+
 def _bring_up_to_date(name: str, packages: _Step, code: _Step, testing: _Step | None) -> bool:
-    source, environment = folder(name), ENVIRONMENTS / name
+    source = folder(name)
     done = False
     if packages.stale():
-        shutil.rmtree(environment, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(environment)], f"making {environment.name}'s environment")
-        _install(name, "--require-hashes", "-r", str(source / "requirements.txt"))
+        _make_anew(name, source / "requirements.txt")
         if version := _torch(name):
             _install_torch(name, version)
         packages.finish()
@@ -145,15 +176,18 @@ def _run(command: list[str], doing: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the algorithms' virtual environments.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="algorithms; all when none is named")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="algorithms, or clients; all when none is named")
     parser.add_argument("--tests", action="store_true", help="with what the algorithm's tests need")
+    parser.add_argument("--clients", action="store_true", help="those of the clients that the tests use")
     arguments = parser.parse_args()
-    for name in arguments.names or algorithms():
-        if name not in algorithms():
-            print(f"{name} is no algorithm; known are {', '.join(algorithms())}.", file=sys.stderr)
+    known, kind = (clients(), "client") if arguments.clients else (list(algorithms()), "algorithm")
+    for name in arguments.names or known:
+        if name not in known:
+            print(f"{name} is no {kind}; known are {', '.join(known)}.", file=sys.stderr)
             return 2
         try:
-            print(f"{name}: environment {'made' if make(name, tests=arguments.tests) else 'up to date'}", flush=True)
+            made = make_client(name) if arguments.clients else make(name, tests=arguments.tests)
+            print(f"{name}: environment {'made' if made else 'up to date'}", flush=True)
         except EnvironmentNotMadeError as error:
             print(error, file=sys.stderr)
             return 1

@@ -1,6 +1,7 @@
-"""Runs the tests, each folder in the environment it needs: an algorithm's in its own, the rest in the house's.
+"""Runs the tests, each folder in the environment it needs: an algorithm's or a client's own, or the house's.
 
-`python -m tests.run [FOLDER ...] [--slow]`; without a folder, $TESTS or all of them. The last line adds the parts up.
+`python -m tests.run [FOLDER ...] [--slow]`; without a folder, $TESTS or all of them. Two run at a time, but for the
+slow ones, which load the machine. The last line adds the parts up.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from containers.catalogue import algorithms
-from kindling.environments import ROOT, python_of
+from kindling.environments import ROOT, clients, python_of
 
-HOUSE = ["tests/unit", "tests/stacks", "tests/localcloud", "tests/e2e", "containers/contract"]
+HOUSE = ["tests/unit", "tests/stacks", "tests/localcloud", "tests/e2e", "tests/clients/aws", "containers/contract"]
+CLIENTS = ["tests/clients/sagemaker_v2"]
+SLOW_CLIENTS = ["tests/clients/sagemaker_v3"]  # with no test but slow ones; the others need no environment for them
+AT_A_TIME = 2  # most tests of the embedded cloud wait for processes, so that another run has a core
 _NO_TESTS_COLLECTED = 5
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 
@@ -25,6 +30,9 @@ def environment_of(folder: str) -> Path:
     parts = Path(folder).parts
     if len(parts) > 1 and parts[0] == "containers" and parts[1] in algorithms():
         return python_of(parts[1])
+    if parts[:2] == ("tests", "clients") and len(parts) > 2:
+        client = f"client-{parts[2].replace('_', '-')}"
+        return python_of(client) if client in clients() else Path(sys.executable)
     if parts[:2] == ("containers", "contract"):
         # The meeting of hosts needs torch, which the house does without.
         with_torch = [name for name, algorithm in algorithms().items() if algorithm.environment.torch]
@@ -32,9 +40,9 @@ def environment_of(folder: str) -> Path:
     return Path(sys.executable)
 
 
-def groups(folders: list[str]) -> dict[Path, list[str]]:
+def groups(folders: list[str], *, slow: bool = False) -> dict[Path, list[str]]:
     """Folders by the interpreter they need; `containers` stands for all of its folders."""
-    everything = [*HOUSE, *(f"containers/{name}" for name in algorithms())]
+    everything = [*HOUSE, *CLIENTS, *(SLOW_CLIENTS if slow else []), *(f"containers/{name}" for name in algorithms())]
     wanted = [
         inner
         for folder in (folders or everything)
@@ -48,18 +56,40 @@ def groups(folders: list[str]) -> dict[Path, list[str]]:
     return by_interpreter
 
 
-def run(interpreter: Path, folders: list[str], *, slow: bool) -> tuple[int, Counter[str]]:
-    """The exit status and the counts of one pytest run over folders that share an interpreter."""
+def jobs(by_interpreter: dict[Path, list[str]]) -> list[tuple[Path, list[str]]]:
+    """What runs at a time in one process: the folders of an interpreter, those that take long on their own."""
+    found = []
+    for interpreter, inner in by_interpreter.items():
+        rest = [folder for folder in inner if not _is_long(folder)]
+        found += [(interpreter, [folder]) for folder in inner if _is_long(folder)]
+        found += [(interpreter, rest)] if rest else []
+    return sorted(found, key=lambda job: not _is_long(job[1][0]))  # what takes long begins first
+
+
+def _is_long(folder: str) -> bool:
+    return folder.rstrip("/") == "tests/localcloud" or Path(folder).parts[1:2] in [(name,) for name in algorithms()]
+
+
+def run(interpreter: Path, folders: list[str], *, slow: bool, live: bool) -> tuple[int, Counter[str]]:
+    """The exit status and the counts of one pytest run over folders that share an interpreter.
+
+    Args:
+        live: print each line as it comes; otherwise all of them at the end, for another run prints, too.
+    """
     command = [str(interpreter), "-m", "pytest", "-q", "-m", "slow" if slow else "not slow", *folders]
-    print("$ pytest", *folders, flush=True)
-    counts: Counter[str] = Counter()
+    heading = " ".join(["$ pytest", *folders])
+    print(heading, flush=True)
+    lines = []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
         assert process.stdout is not None
-        last = ""
         for line in process.stdout:
-            print(line, end="", flush=True)
-            last = line
-    for number, kind in _COUNT.findall(last):
+            lines.append(line)
+            if live:
+                print(line, end="", flush=True)
+    if not live:
+        print(f"{heading} has ended:", "".join(lines), sep="\n", end="", flush=True)
+    counts: Counter[str] = Counter()
+    for number, kind in _COUNT.findall(lines[-1] if lines else ""):
         counts[kind.rstrip("s") + "s" if kind.startswith("error") else kind] += int(number)
     return process.returncode, counts
 
@@ -69,11 +99,13 @@ def main() -> int:
     slow = "--slow" in arguments
     folders = [argument for argument in arguments if argument != "--slow"] or os.environ.get("TESTS", "").split()
     worst, total = 0, Counter[str]()
-    for interpreter, inner in groups(folders).items():
-        status, counts = run(interpreter, inner, slow=slow)
-        total += counts
-        if status not in (0, _NO_TESTS_COLLECTED):
-            worst = worst or status
+    wanted = jobs(groups(folders, slow=slow))
+    with ThreadPoolExecutor(1 if slow else AT_A_TIME) as pool:
+        results = pool.map(lambda job: run(*job, slow=slow, live=slow or len(wanted) == 1), wanted)
+        for status, counts in results:
+            total += counts
+            if status not in (0, _NO_TESTS_COLLECTED):
+                worst = worst or status
     failed = total["failed"] + total["errors"]
     if not sum(total.values()):
         print("no test was found", file=sys.stderr)

@@ -79,6 +79,7 @@ class Alarms:
             for former, state in pairwise(states):
                 if state != former:
                     self._act(alarm, former, state)
+                    self._persistence.soon()
 
     def _act(self, alarm: Any, former: str, state: str) -> None:
         actions = {OK: alarm.ok_actions, ALARM: alarm.alarm_actions}.get(state, alarm.insufficient_data_actions)
@@ -183,7 +184,6 @@ def _evaluate(alarm: Any, data: Sequence[Any], now: datetime) -> None:
         if state == INSUFFICIENT_DATA:
             reason = "Insufficient Data: no datapoints were received."
         alarm.update_state(reason, json.dumps({"version": "1.0", "queryDate": now.isoformat()}), state)
-        self._persistence.soon()
 
 
 def _held_until(alarm: Any) -> datetime:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from kindling.localcloud import sagemaker_sdk
 from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, environment_of
 from kindling.localcloud.executions import interrupt
 from kindling.localcloud.processes import end_survivors, is_same_process
@@ -121,7 +122,7 @@ def _answering(state: Path) -> CloudInfo | None:
 
 def client_environment(info: CloudInfo) -> dict[str, str]:
     """Environment variables with which an AWS client talks to this cloud, and to nothing else."""
-    return environment_of(info.endpoint_url)
+    return {**environment_of(info.endpoint_url), **sagemaker_sdk.environment(info.state)}
 
 
 def deploy_environment(info: CloudInfo) -> dict[str, str]:
@@ -199,6 +200,7 @@ def _holder(port: int) -> str:
 
 def _start(state: Path, port: int) -> CloudInfo:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    sagemaker_sdk.write_configuration(state)
     with (state / "cloud.log").open("ab") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "kindling.localcloud.server", "--port", str(port), "--state", str(state)],

@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import logging
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import version
@@ -19,6 +21,7 @@ from kindling.errors import UserError
 from kindling.localcloud import bodies, snapshots
 from kindling.localcloud.bodies import BodyFiles
 from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.metric_minutes import Minute
 from kindling.localcloud.requests import Request
 from kindling.localcloud.seams import replace
 from kindling.localcloud.store import StoreError
@@ -52,6 +55,7 @@ class Persistence:
         self._touched: set[tuple[str, str]] = set()  # buckets and keys, or buckets and uploads
         self._named: dict[tuple[str, str], set[str]] = {}  # the bodies that the rows of the store name
         self._lengths: dict[tuple[str, str], tuple[int, int]] = {}  # of growing lists: identity and length
+        self._growing: dict[str, dict[int, float]] = {}  # of metric data that grow in place: position and count
         self._later = threading.Event()
 
     def restore(self, prepare: Callable[[str], None]) -> None:
@@ -223,6 +227,23 @@ class Persistence:
             if new:
                 self._store.append(kind, owner, length, [plain(value) for value in new])
             self._lengths[kind, owner] = (id(values), length + len(new))
+            if kind == "metrics":
+                self._keep_growing(owner, values, length)
+
+    def _keep_growing(self, owner: str, values: list[Any], kept: int) -> None:
+        """Keep again the data, from before position `kept`, that have taken more values; a minute grows no more."""
+        growing = self._growing.setdefault(owner, {})
+        now = int(time.time()) // 60
+        for position, count in list(growing.items()):
+            datum = values[position] if position < len(values) else None
+            if datum is not None and position < kept and datum.sample_count != count:
+                self._store.append("metrics", owner, position, [_plain_datum(datum)])
+                growing[position] = datum.sample_count
+            elif datum is None or datum.minute < now:
+                del growing[position]
+        for position in range(kept, len(values)):
+            if isinstance(values[position], Minute):
+                growing[position] = values[position].sample_count
 
     def _lists(self) -> Iterator[tuple[str, str, list[Any], Callable[[Any], Any]]]:
         for region, backend in _backends("logs", self._account):
@@ -370,16 +391,20 @@ def _event(value: list[Any]) -> Any:
 def _plain_datum(datum: Any) -> dict[str, Any]:
     attributes = {name: value for name, value in datum.__dict__.items() if name != "dimensions"}
     dimensions = [[dimension.name, dimension.value] for dimension in datum.dimensions]
+    if isinstance(datum, Minute):
+        attributes["histogram"] = list(datum.histogram.items())
     return {**attributes, "dimensions": dimensions, "class": type(datum).__name__}
 
 
 def _datum(value: dict[str, Any]) -> Any:
     from moto.cloudwatch import models
 
-    kinds: dict[str, Any] = {kind.__name__: kind for kind in (models.MetricDatum, models.MetricAggregatedDatum)}
+    kinds: dict[str, Any] = {kind.__name__: kind for kind in (models.MetricDatum, models.MetricAggregatedDatum, Minute)}
     kind = kinds[value["class"]]
     datum = kind.__new__(kind)
     datum.__dict__.update({name: one for name, one in value.items() if name not in ("class", "dimensions")})
+    if isinstance(datum, Minute):
+        datum.histogram = Counter(dict(value["histogram"]))
     datum.dimensions = [models.Dimension(name, one) for name, one in value["dimensions"]]
     return datum
 

@@ -34,6 +34,7 @@ from kindling.localcloud.requests import Request
 SEAMS = (
     "kindling.localcloud.footprint",
     "kindling.localcloud.identity",
+    "kindling.localcloud.policy_simulation",
     "kindling.localcloud.buckets",
     "kindling.localcloud.persistence",
     "kindling.localcloud.alarms",

@@ -31,3 +31,4 @@ def install(
     cloud.controls.add(INTERRUPT_TRAINING_JOB, service.training_jobs.interrupt)
     scaling.install(cloud, service.endpoints)
     service.endpoints.resume()
+    service.asynchronous.resume()

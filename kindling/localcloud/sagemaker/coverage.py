@@ -20,7 +20,7 @@ from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.kept_by_moto import KEPT_BY_MOTO
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.runner import ProcessRunner
-from kindling.localcloud.sagemaker.seam import RUNTIME_OPERATIONS
+from kindling.localcloud.sagemaker.runtime import OPERATIONS as RUNTIME_OPERATIONS
 from kindling.localcloud.sagemaker.service import Service
 from kindling.localcloud.sagemaker.validation import IGNORED, MEMBERS, Supported, service_model
 from kindling.reference import markdown_table
@@ -55,7 +55,8 @@ def coverage() -> Coverage:
     works = {name: MEMBERS.get(name) for name in sorted(operations)}
     refused = tuple(sorted(set(service_model().operation_names) - works.keys() - KEPT_BY_MOTO.keys()))
     runtime = get_session().get_service_model("sagemaker-runtime").operation_names
-    return Coverage(works, KEPT_BY_MOTO, refused, {name: name in RUNTIME_OPERATIONS for name in runtime})
+    answered = set(RUNTIME_OPERATIONS.values())
+    return Coverage(works, KEPT_BY_MOTO, refused, {name: name in answered for name in runtime})
 
 
 def members(supported: Supported, path: str = "") -> Iterator[tuple[str, bool]]:

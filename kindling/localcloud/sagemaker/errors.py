@@ -21,16 +21,16 @@ class ResourceInUseError(ServiceException):
     code = "ResourceInUse"
 
 
-class ResourceNotFoundError(ServiceException):
-    """ResourceNotFound: there is no resource of that name."""
-
-    code = "ResourceNotFound"
-
-
 class ConflictError(ServiceException):
     """ConflictException: the resource is in a state that does not allow it."""
 
     code = "ConflictException"
+
+
+class ResourceNotFoundError(ServiceException):
+    """ResourceNotFound: there is no resource of that name."""
+
+    code = "ResourceNotFound"
 
 
 class ResourceLimitExceededError(ServiceException):
@@ -43,6 +43,21 @@ class InvalidInvocationError(ServiceException):
     """The runtime's ValidationError: the endpoint cannot be asked."""
 
     code = "ValidationError"
+    http_status = 400
+
+
+class UnavailableError(ServiceException):
+    """The runtime's ServiceUnavailable: no instance can answer now; asking again may help."""
+
+    code = "ServiceUnavailable"
+    http_status = 503
+
+
+class ModelNotReadyError(ServiceException):
+    """The runtime's ModelNotReadyException: a model of a multi-model endpoint is still being loaded."""
+
+    code = "ModelNotReadyException"
+    http_status = 429
 
 
 class ThrottledError(ServiceException):
@@ -55,6 +70,7 @@ class ModelFailedError(ServiceException):
     """The runtime's ModelError: the container answered with an error, or not at all."""
 
     code = "ModelError"
+    http_status = 424
 
     def __init__(self, message: str, *, status: int, answer: str, log_stream_arn: str) -> None:
         super().__init__(message)

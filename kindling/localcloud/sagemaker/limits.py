@@ -1,4 +1,4 @@
-"""How long the embedded SageMaker waits, in seconds. The defaults are the service's."""
+"""How long the embedded SageMaker waits, in seconds, and how much it takes. The defaults are the service's."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ class Limits:
     restart_pause_s: float = 1  # before a container that ended is started again; twice as long each time
     serverless_idle_s: float = 300  # a serverless container that nobody asks; the service does not tell its own
     time_scale: float = 1  # how long a second lasts that a request speaks of: less than 1 to see a long rollout end
+    stream_s: float = 480  # the whole of a streamed answer
+    loading_s: float = 360  # a model of a multi-model endpoint
+    payload_bytes: int = 25 * 2**20  # the body of an invocation
+    settle_s: float = 5  # at most, before DescribeEndpoint tells that a change is under way; ours, not the service's
 
     def seconds(self, asked: float) -> float:
         """How long to wait for what a request gives in seconds, such as WaitIntervalInSeconds."""

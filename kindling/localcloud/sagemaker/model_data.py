@@ -26,6 +26,11 @@ def is_packed(container: Container) -> bool:
     return _source(container).get("CompressionType", "Gzip") == "Gzip"
 
 
+def is_multi(container: Container) -> bool:
+    """Whether the data is the beginning of the addresses of many models, which invocations name."""
+    return bool(container.get("Mode") == "MultiModel")
+
+
 def check_source(where: str, container: Container) -> None:
     """Refuse a ModelDataSource that is neither a model.tar.gz nor the files below a prefix.
 
@@ -55,6 +60,10 @@ def check_exists(where: str, container: Container, objects: Objects) -> None:
         address = data_of(container)
     except DataError as error:
         raise InvalidRequestError(f"{where}.ModelDataUrl: {error}") from None
+    if is_multi(container):
+        if address is None or not objects.has_bucket(address.bucket):
+            raise InvalidRequestError(f"Could not find model data at {address}.")
+        return
     if address is None:
         return
     if not (objects.exists(address) if is_packed(container) else objects.keys(address)):

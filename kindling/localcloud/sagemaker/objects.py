@@ -136,6 +136,11 @@ class Objects:
         self._backend.put_object(address.bucket, address.key, content, encryption=encryption, kms_key_id=kms_key)
         self._commit()
 
+    def put(self, address: Address, content: bytes, kms_key: str | None = None) -> None:
+        """Put bytes at an address."""
+        encryption = "aws:kms" if kms_key else None
+        self._backend.put_object(address.bucket, address.key, content, encryption=encryption, kms_key_id=kms_key)
+
     def remove(self, address: Address) -> None:
         """Remove the object at an address, where there is one."""
         self._backend.delete_object(address.bucket, address.key)

@@ -11,7 +11,9 @@ from kindling.localcloud.sagemaker import logs
 from kindling.localcloud.sagemaker.capacity import Capacity
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.events import Events
+from kindling.localcloud.sagemaker.hosting.asynchronous import AsyncInvocations
 from kindling.localcloud.sagemaker.hosting.endpoints import Endpoints
+from kindling.localcloud.sagemaker.hosting.invocations import Invocations
 from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.kept_by_moto import KEPT_BY_MOTO
 from kindling.localcloud.sagemaker.limits import Limits
@@ -32,7 +34,7 @@ class Service:
     """SageMaker's operations on one cloud."""
 
     def __init__(self, cloud: Cloud, runner: Runner, limits: Limits, cores: int) -> None:
-        self._region = cloud.region
+        self.region, self.limits = cloud.region, limits
         around = Surroundings(
             cloud=cloud,
             runner=runner,
@@ -46,16 +48,20 @@ class Service:
         )
         self.training_jobs = TrainingJobs(around)
         self.processing_jobs = ProcessingJobs(around)
-        self.tuning_jobs = TuningJobs(around, self.training_jobs)
         self.packages = ModelPackages(around)
+        self.tuning_jobs = TuningJobs(around, self.training_jobs)
         self.models = Models(around, self.packages)
         self.transform_jobs = TransformJobs(around, self.models.resources)
         self.endpoints = Endpoints(around, self.models)
+        self.invocations = Invocations(self.endpoints.resources, around)
+        self.asynchronous = AsyncInvocations(self.invocations, self.endpoints.resources, around)
         parts = (
             self.training_jobs,
             self.tuning_jobs,
             self.processing_jobs,
             self.transform_jobs,
+            self.packages,
+            self.packages.groups,
             self.models,
             self.endpoints.configs,
             self.endpoints,
@@ -84,8 +90,8 @@ class Service:
         """
         if operation not in self._operations and operation not in KEPT_BY_MOTO:
             raise InvalidRequestError(f"{operation} is not implemented by the embedded cloud.")
-        if region != self._region:
-            raise InvalidRequestError(f"the embedded cloud is in {self._region}, but the request is for {region}.")
+        if region != self.region:
+            raise InvalidRequestError(f"the embedded cloud is in {self.region}, but the request is for {region}.")
         request = checked(operation, body)
         if operation in KEPT_BY_MOTO:
             refuse_unsupported(request, KEPT_BY_MOTO[operation])

@@ -17,11 +17,14 @@ from kindling.localcloud.sagemaker.errors import InvalidRequestError
 # What Python's `re` does not know of Java's patterns, widened to what it does: classes of characters, the characters
 # beyond the first plane written as two halves, and a count of line ends.
 _JAVA = {
+    r"\p{ASCII}": r"[\x00-\x7f]",
+    r"\p{Print}": " -~",
     r"\p{Alnum}": "a-zA-Z0-9",
     r"\p{L}": r"\w",
     r"\p{M}": r"\w",
     r"\p{N}": r"\d",
     r"\p{Z}": r"\s",
+    r"\z": r"\Z",
     r"\p{P}": r"!-/:-@\[-`{-~\u00a1-\uffff",
     r"\p{S}": r"!-/:-@\[-`{-~\u00a1-\uffff",
     r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010ffff",
@@ -56,11 +59,18 @@ def checked(operation: str, body: str) -> dict[str, Any]:
     report = ParamValidator().validate(request, shape)
     if report.has_errors():
         raise InvalidRequestError("; ".join(report.generate_report().splitlines()) + ".")
-    found = list(_violations(shape, request, ""))
-    if found:
-        noun = "error" if len(found) == 1 else "errors"
-        raise InvalidRequestError(f"{len(found)} validation {noun} detected: " + "; ".join(found))
+    if words := violations(shape, request):
+        raise InvalidRequestError(words)
     return dict(request)
+
+
+def violations(shape: Shape, request: Mapping[str, Any]) -> str | None:
+    """What a request breaks of its shape's bounds, patterns and enums, as the service words it; None when nothing."""
+    found = list(_violations(shape, request, ""))
+    if not found:
+        return None
+    noun = "error" if len(found) == 1 else "errors"
+    return f"{len(found)} validation {noun} detected: " + "; ".join(found)
 
 
 def refuse_unsupported(request: Mapping[str, Any], supported: Supported, path: str = "") -> None:

@@ -28,6 +28,7 @@ from kindling.localcloud.sagemaker.runner import ProcessRunner, Program
 from tests.ports import free_port
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:small"
+SERVING_IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:serving"
 LIMITS = Limits(
     stop_grace_s=1,
     peers_grace_s=1,
@@ -38,8 +39,11 @@ LIMITS = Limits(
     restart_pause_s=0.2,
     serverless_idle_s=1,
     time_scale=0.005,
+    stream_s=2,
+    settle_s=0,
 )
 PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
+SERVING_PROGRAM = Program((sys.executable, str(Path(__file__).with_name("serving_program.py"))))
 
 
 def start(state: Path) -> tuple[Cloud, Any]:
@@ -54,7 +58,9 @@ def start(state: Path) -> tuple[Cloud, Any]:
     persistence.install(cloud)
     server = make_server("127.0.0.1", cloud.port, application, threaded=True, request_handler=MotoRequestHandler)
     cloud.images.record(IMAGE, Image(algorithm="small", built_as="small"))
-    runner = ProcessRunner(cloud.processes, cloud.images, lambda name: PROGRAM)
+    cloud.images.record(SERVING_IMAGE, Image(algorithm="serving", built_as="serving"))
+    programs = {"serving": SERVING_PROGRAM}
+    runner = ProcessRunner(cloud.processes, cloud.images, lambda name: programs.get(name, PROGRAM))
     install(cloud, runner=runner, limits=LIMITS, cores=64)  # so that a job which waits keeps no other from running
     alarms.install(cloud, pause_s=0.1)
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()

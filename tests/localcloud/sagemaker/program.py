@@ -146,6 +146,7 @@ def process() -> int:
 
 class Server(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is two writes; the second is not to wait for an acknowledgement
 
     def do_GET(self) -> None:
         if self.path == "/execution-parameters":

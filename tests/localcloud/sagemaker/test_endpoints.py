@@ -80,7 +80,7 @@ def test_a_containers_error_is_a_model_error_with_its_status_and_words(account: 
 
 def test_a_container_that_does_not_answer_in_time_is_a_model_error(account: Account) -> None:
     name = account.serve()
-    with pytest.raises(ClientError, match="no answer within 1 s") as caught:
+    with pytest.raises(ClientError, match=r"server error \(0\) from primary.*Your invocation timed out") as caught:
         account.ask(name, b"sleep")
     assert caught.value.response["Error"]["Code"] == "ModelError"
 
@@ -176,8 +176,6 @@ def test_a_deleted_endpoint_ends_its_processes_and_its_name_is_free(account: Acc
     name = account.serve(instances=2)
     pids = {account.ask(name)["pid"] for _ in range(4)}
     config = account.sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"]
-    with pytest.raises(ClientError, match="Cannot delete endpoint configuration"):
-        account.sagemaker.delete_endpoint_config(EndpointConfigName=config)
     account.sagemaker.delete_endpoint(EndpointName=name)
     until(lambda: gone(account, name))
     assert not any(psutil.pid_exists(pid) for pid in pids)

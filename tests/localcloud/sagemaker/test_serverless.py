@@ -62,14 +62,14 @@ def test_requests_that_come_before_the_container_runs_start_it_once(account: Acc
     assert len(set(answers)) == 1
 
 
-def test_a_container_that_cannot_start_is_a_model_error_and_is_tried_again(account: Account, tmp_path: Path) -> None:
+def test_a_container_that_cannot_start_is_told_and_tried_again(account: Account, tmp_path: Path) -> None:
     limit = tmp_path / "times"
     name = serve(account, serverless(account, environment={"TIMES": str(limit), "AT_MOST": "0"}))
-    with pytest.raises(ClientError, match="ModelError"):
+    with pytest.raises(ClientError, match="ServiceUnavailable"):
         account.ask(name)
-    with pytest.raises(ClientError, match="ModelError"):
+    with pytest.raises(ClientError, match="ServiceUnavailable"):
         account.ask(name)
-    assert limit.stat().st_size == 2, "each request tried"
+    assert limit.stat().st_size == 4, "each request tried, and once more by the client"
     lines = account.log_lines(f"/aws/sagemaker/Endpoints/{name}", "AllTraffic/")
     assert any("exited with code 9" in line for line in lines)
 

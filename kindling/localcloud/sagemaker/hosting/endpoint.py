@@ -12,6 +12,7 @@ from typing import Any
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.hosting.deployment import Deployment, RollbackNeededError
 from kindling.localcloud.sagemaker.hosting.fleet import Fleet
+from kindling.localcloud.sagemaker.hosting.inference_options import capture_summary
 from kindling.localcloud.sagemaker.hosting.instance import NotHealthyError
 
 CREATING, UPDATING, ROLLING_BACK, DELETING = "Creating", "Updating", "RollingBack", "Deleting"
@@ -56,6 +57,8 @@ class Endpoint:
         self._changed = changed
         self._ending = ending
         self.lock = threading.RLock()
+        self._settled = threading.Condition(self.lock)
+        self._gone = False
 
     def restore(self, record: Mapping[str, Any]) -> None:
         """Take up what a record says beside name, ARN and fleets."""
@@ -145,6 +148,9 @@ class Endpoint:
                     self._serving.stop()
             finally:
                 gone()
+                with self.lock:
+                    self._gone = True
+                    self._settled.notify_all()
 
         self._in_thread("deletion", stop)
 
@@ -153,6 +159,11 @@ class Endpoint:
         with self.lock:
             self._step = {"Status": status, "StatusMessage": message, "StartTime": datetime.now(UTC)}
             self._changed(self, "Endpoint Deployment")
+
+    def settle(self, within_s: float) -> None:
+        """Wait for the end of the change that is under way, if there is one, but no longer than `within_s` seconds."""
+        with self._settled:
+            self._settled.wait_for(lambda: self._gone or self.status not in _CHANGING, within_s)
 
     def describe(self) -> dict[str, Any]:
         """What DescribeEndpoint answers."""
@@ -169,6 +180,8 @@ class Endpoint:
                 "LastModifiedTime": self.last_modified_time,
                 "LastDeploymentConfig": self.deployment_config,
                 "PendingDeploymentSummary": self._pending(),
+                "DataCaptureConfig": capture_summary((self.fleet or self._target).config.request),
+                "AsyncInferenceConfig": (self.fleet or self._target).config.asynchronous,
             }
             return {name: value for name, value in description.items() if value is not None}
 
@@ -232,6 +245,7 @@ class Endpoint:
         if status not in _CHANGING:
             self._step = None
         self._changed(self, "Endpoint")
+        self._settled.notify_all()
 
     def _pending(self) -> dict[str, Any] | None:
         if self.status not in (CREATING, UPDATING, ROLLING_BACK) or self._target is self._serving:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
+from kindling.localcloud.sagemaker.hosting.inference_options import ASYNCHRONOUS, CAPTURE, capture_of, check_options
 from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
@@ -37,6 +38,8 @@ _SUPPORTED = members_of(
         "ExecutionRoleArn": IGNORED,
         "VpcConfig": IGNORED,
         "EnableNetworkIsolation": IGNORED,
+        "DataCaptureConfig": CAPTURE,
+        "AsyncInferenceConfig": ASYNCHRONOUS,
     },
 )
 
@@ -97,6 +100,8 @@ class EndpointConfig:
         self.name: str = request["EndpointConfigName"]
         self.tags = tags_of(request)
         self.creation_time = self.last_modified_time = created or datetime.now(UTC)
+        self.capture: dict[str, Any] | None = capture_of(request)
+        self.asynchronous: dict[str, Any] | None = request.get("AsyncInferenceConfig")
 
     def variants(self, model: Callable[[str], Model]) -> list[Variant]:
         """The variants with their models, which `model` finds by name.
@@ -136,7 +141,7 @@ class EndpointConfig:
 
 
 class EndpointConfigs:
-    """The endpoint configurations of one cloud. `user_of` names the endpoint that serves, or will serve, one."""
+    """The endpoint configurations of one cloud. `user_of` names the endpoint that is on the way to one."""
 
     def __init__(self, cloud: Cloud, models: Resources[Model], user_of: Callable[[str], str | None]) -> None:
         self.resources: Resources[EndpointConfig] = Resources(cloud, "endpoint-config", "endpoint configuration")
@@ -162,14 +167,14 @@ class EndpointConfigs:
         if len(set(names)) < len(names):
             raise InvalidRequestError("the names of production variants must differ.")
         config = EndpointConfig(request, self.resources.arn(request["EndpointConfigName"]))
-        config.variants(self._models.get)
+        check_options(request, [variant.model for variant in config.variants(self._models.get)])
         with self.resources.lock:
             self.resources.refuse_duplicate(config.name)
             self.resources.add(config)
         return {"EndpointConfigArn": config.arn}
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Forget a configuration that no endpoint uses."""
+        """Forget a configuration that no endpoint is on the way to."""
         config = self.resources.get(request["EndpointConfigName"])
         user = self._user_of(config.name)
         if user is not None:

@@ -1,4 +1,4 @@
-"""The operations on endpoints, and the way of an invocation to a container."""
+"""CreateEndpoint, UpdateEndpoint, DescribeEndpoint, DeleteEndpoint and ListEndpoints."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import urllib3
-
 from kindling.localcloud import scaling
 from kindling.localcloud.alarms import AlarmWatch
-from kindling.localcloud.sagemaker.errors import InvalidInvocationError, InvalidRequestError, ModelFailedError
+from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.hosting.changes import adapted, retained
 from kindling.localcloud.sagemaker.hosting.deployment import Deployment
 from kindling.localcloud.sagemaker.hosting.deployment_config import DeploymentConfig
 from kindling.localcloud.sagemaker.hosting.endpoint import CREATING, DELETING, FAILED, UNFINISHED, UPDATING, Endpoint
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfigs
-from kindling.localcloud.sagemaker.hosting.fleet import LOG_GROUP, Fleet
+from kindling.localcloud.sagemaker.hosting.fleet import Fleet
 from kindling.localcloud.sagemaker.hosting.models import Models
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
@@ -91,7 +89,7 @@ class Endpoints:
             "CreateEndpoint": self.create,
             "UpdateEndpoint": self.update,
             "UpdateEndpointWeightsAndCapacities": self.adapt,
-            "DescribeEndpoint": lambda request: self.resources.get(request["EndpointName"]).describe(),
+            "DescribeEndpoint": self.describe,
             "DeleteEndpoint": self.delete,
             "ListEndpoints": self.list,
         }
@@ -111,6 +109,14 @@ class Endpoints:
         self._tell(endpoint, "Endpoint")
         endpoint.deploy(self._first_deployment(endpoint, fleet))
         return {"EndpointArn": endpoint.arn}
+
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Tell how an endpoint is.
+
+        A change that is soon over is waited for: clients that find one under way ask again after half a minute.
+        """
+        self.resources.get(request["EndpointName"]).settle(self._around.limits.settle_s)
+        return self.resources.get(request["EndpointName"]).describe()
 
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin to serve another configuration; how the requests go over to it is the DeploymentConfig's to say."""
@@ -184,36 +190,6 @@ class Endpoints:
             return False
         return True
 
-    def invoke(
-        self, name: str, body: bytes, headers: dict[str, str], variant: str | None
-    ) -> tuple[str, urllib3.BaseHTTPResponse]:
-        """The container's answer to an invocation, and the variant that gave it.
-
-        Raises:
-            InvalidInvocationError: no such endpoint, or it does not serve yet.
-            ModelFailedError: the container answered with an error, or not at all.
-        """
-        endpoint = self.resources.find(name)
-        if endpoint is None:
-            raise InvalidInvocationError(f"Endpoint {name} of account {self._account} not found.")
-        fleet = endpoint.fleet
-        if fleet is None or endpoint.status in (CREATING, DELETING, FAILED):
-            raise InvalidInvocationError(f"Endpoint {name} is in status {endpoint.status}; it must be InService.")
-        instance = fleet.choose(variant)
-        if instance is None:
-            raise self._failure(fleet, name, variant, 503, "no container of the endpoint is running")
-        try:
-            with instance.asked():
-                answer = instance.send("POST", "/invocations", body=body, headers=headers)
-        except urllib3.exceptions.TimeoutError:
-            limit = self._around.limits.invocation_s
-            raise self._failure(fleet, name, variant, 500, f"no answer within {limit:g} s") from None
-        except urllib3.exceptions.HTTPError as error:
-            raise self._failure(fleet, name, variant, 500, f"the connection broke: {error}") from None
-        if answer.status >= 400:
-            raise self._failure(fleet, name, variant, answer.status, answer.data.decode("utf-8", errors="replace"))
-        return instance.variant.name, answer
-
     def _endpoint(self, name: str, arn: str, tags: dict[str, str], fleet: Fleet) -> Endpoint:
         return Endpoint(name, arn, tags, fleet, self._changed, lambda: self._around.runner.ending)
 
@@ -246,22 +222,9 @@ class Endpoints:
         while True:
             self._around.events.announce(*self._news.get())
 
-    @property
-    def _account(self) -> str:
-        return self.resources.arn("").split(":")[4]
-
-    def _failure(self, fleet: Fleet, name: str, variant: str | None, status: int, text: str) -> ModelFailedError:
-        side = "client" if status < 500 else "server"
-        message = (
-            f'Received {side} error ({status}) from primary with message "{text}". '
-            f"See the log group {LOG_GROUP}/{name} in account {self._account} for more information."
-        )
-        stream_arn = fleet.stream_of(variant).arn
-        return ModelFailedError(message, status=status, answer=text, log_stream_arn=stream_arn)
-
     def _user_of(self, config: str) -> str | None:
-        """The endpoint that serves a configuration or is on the way to, unless it is going."""
-        users = (item for item in self.resources.all() if item.status != DELETING)
+        """The endpoint that is on the way to or from a configuration; one that serves it goes on without it."""
+        users = (item for item in self.resources.all() if item.status in (CREATING, *UNFINISHED))
         return next((item.name for item in users if item.uses(config)), None)
 
 

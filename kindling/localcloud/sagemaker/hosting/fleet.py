@@ -124,6 +124,10 @@ class Fleet:
             raise InvalidInvocationError(f"Variant {name} not found in endpoint {self._endpoint}.")
         return self.running[name].choose(self.portion)
 
+    def healthy(self, variant: str) -> list[Instance]:
+        """The instances of a variant that can be asked."""
+        return self.running[variant].healthy
+
     def stream_of(self, variant: str | None) -> LogStream:
         """A log stream of a variant, for a message that no instance answers for."""
         return self.running[variant or self.variants[0].name].stream

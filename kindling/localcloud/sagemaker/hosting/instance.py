@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -138,20 +138,23 @@ class Instance:
             chunked: whether the body goes in HTTP's chunked transfer coding.
             stream: leave the answer's body to be read by the caller, who closes the answer, all within `asked`.
         Raises:
+            ThrottledError: a serverless variant answers as many as its MaxConcurrency already.
             urllib3.exceptions.HTTPError: no answer in time, or no connection.
         """
         assert self._running is not None
-        return self._running.pool.urlopen(
-            method,
-            path,
-            body=body,
-            headers=headers,
-            timeout=urllib3.Timeout(total=timeout_s or self._limits.invocation_s),
-            retries=False,
-            redirect=False,
-            chunked=chunked,
-            preload_content=not stream,
-        )
+        pool = self._running.pool
+        with nullcontext() if stream else self.asked():
+            return pool.urlopen(
+                method,
+                path,
+                body=body,
+                headers=headers,
+                timeout=urllib3.Timeout(total=timeout_s or self._limits.invocation_s),
+                retries=False,
+                redirect=False,
+                chunked=chunked,
+                preload_content=not stream,
+            )
 
     @contextmanager
     def asked(self) -> Iterator[None]:

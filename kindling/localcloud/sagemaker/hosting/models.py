@@ -8,7 +8,7 @@ from typing import Any
 
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.listing import answer, page
-from kindling.localcloud.sagemaker.model_data import check_exists, check_source, data_of, is_packed
+from kindling.localcloud.sagemaker.model_data import check_exists, check_source, data_of, is_multi, is_packed
 from kindling.localcloud.sagemaker.objects import Address
 from kindling.localcloud.sagemaker.registry.packages import ModelPackages
 from kindling.localcloud.sagemaker.resources import Operation, Resources, require_role, tags_of
@@ -22,6 +22,7 @@ _CONTAINER: Supported = {
     "ModelDataUrl": None,
     "ModelDataSource": {"S3DataSource": {"S3Uri": None, "S3DataType": None, "CompressionType": None}},
     "Environment": None,
+    "MultiModelConfig": {"ModelCacheSetting": None},
     "ModelPackageName": None,
     "InferenceSpecificationName": None,
 }
@@ -65,6 +66,11 @@ class Model:
     def packed(self) -> bool:
         """Whether the data is one model.tar.gz; otherwise it is the model's files as they are."""
         return is_packed(self.container)
+
+    @property
+    def multi(self) -> bool:
+        """Whether `data` is the beginning of the addresses of many models, which invocations name."""
+        return is_multi(self.container)
 
     @classmethod
     def restored(cls, record: Mapping[str, Any]) -> Model:
@@ -112,7 +118,8 @@ class Models:
         container = container_of(request)
         if not container.get("Image"):
             raise InvalidRequestError("PrimaryContainer.Image is required.")
-        require("PrimaryContainer.Mode", container.get("Mode"), "SingleModel")
+        caching = container.get("MultiModelConfig", {}).get("ModelCacheSetting")
+        require("PrimaryContainer.MultiModelConfig.ModelCacheSetting", caching, "Enabled")
         check_source("PrimaryContainer", container)
         if role := request.get("ExecutionRoleArn"):
             require_role(self._around.cloud, role)

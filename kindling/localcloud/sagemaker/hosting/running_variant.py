@@ -16,7 +16,7 @@ from typing import Any
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import Variant
 from kindling.localcloud.sagemaker.hosting.instance import Instance
-from kindling.localcloud.sagemaker.hosting.model_data import fill
+from kindling.localcloud.sagemaker.hosting.model_folders import fill
 from kindling.localcloud.sagemaker.logs import LogStream
 from kindling.localcloud.sagemaker.runner import Start
 from kindling.localcloud.sagemaker.surroundings import Surroundings
@@ -53,6 +53,11 @@ class RunningVariant:
     def current(self) -> int:
         """Instances that are in service."""
         return len(self._instances)
+
+    @property
+    def healthy(self) -> list[Instance]:
+        """Instances that can be asked."""
+        return [instance for instance in self._instances if instance.healthy]
 
     @property
     def stream(self) -> LogStream:
@@ -149,12 +154,13 @@ class RunningVariant:
         shutil.copytree(self._model, base / "model", copy_function=os.link)
         model = self.variant.model
         reachable = {} if model.isolated else self._around.client_environment
+        several = {"SAGEMAKER_MULTI_MODEL": "true"} if model.multi else {}
         start = Start(
             name=f"{self._endpoint}/{base.name}",
             image=model.image,
             command="serve",
             base=base,
-            environment={**reachable, **model.environment},
+            environment={**reachable, **several, **model.environment},
         )
         return Instance(self.variant, start, self._around.runner, self._new_stream(), self._around.limits)
 

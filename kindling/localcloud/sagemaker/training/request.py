@@ -139,7 +139,7 @@ def _check_time(request: dict[str, Any]) -> None:
 def _with_defaults(request: dict[str, Any]) -> dict[str, Any]:
     algorithm = {"TrainingInputMode": "File", **request["AlgorithmSpecification"]}
     condition = {"MaxRuntimeInSeconds": _DEFAULT_MAX_RUNTIME_S, **request.get("StoppingCondition", {})}
-    output = {"CompressionType": "GZIP", **request["OutputDataConfig"]}
+    output = {"KmsKeyId": "", "CompressionType": "GZIP", **request["OutputDataConfig"]}
     return {
         **request,
         "AlgorithmSpecification": algorithm,

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import Variant
 from kindling.localcloud.sagemaker.hosting.instance import Instance, NotHealthyError
-from kindling.localcloud.sagemaker.hosting.model_data import bring
+from kindling.localcloud.sagemaker.hosting.model_folders import bring
 from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.jobs import COMPLETED, STOPPED, STOPPING, JobRun, Outcome, failed
 from kindling.localcloud.sagemaker.logs import LogStream

@@ -22,7 +22,7 @@ def fill(model: Model, objects: Objects, folder: Path, go_on: Callable[[], None]
         DataError: the data is not there or cannot be unpacked.
     """
     folder.mkdir(parents=True)
-    if model.data is None:
+    if model.data is None or model.multi:  # the models of several are brought when they are asked for
         return
     if model.packed:
         _unpack(model.data, objects, folder, go_on)
