@@ -121,6 +121,8 @@ def _update_dependents() -> None:
         _clean_up(self, replaced, before)
 
     replace(parsing.ResourceMap, "update", update)
+    # Which resources a parameter's change concerns: moto does not look into Fn::Sub.
+    replace(parsing, "get_references_from_template", lambda template: list(references(template)))
 
 
 def _change(resources: Any, names: list[str]) -> list[str]:
@@ -145,7 +147,7 @@ def _change(resources: Any, names: list[str]) -> list[str]:
             replaced.append(name)
         if _identity(changed) != before:
             pending += [
-                other for other, template in templates.items() if name in _references(template) and other not in pending
+                other for other, template in templates.items() if name in references(template) and other not in pending
             ]
     return replaced
 
@@ -192,17 +194,17 @@ def _all_references(name: str, templates: dict[str, Any]) -> set[str]:
     found: set[str] = set()
     pending = [name]
     while pending:
-        new = set(_references(templates.get(pending.pop(), {}))) - found
+        new = set(references(templates.get(pending.pop(), {}))) - found
         found |= new
         pending += new
     return found
 
 
-def _references(value: Any) -> Iterator[str]:
+def references(value: Any) -> Iterator[str]:
     """The logical ids that a part of a template refers to."""
     if isinstance(value, list):
         for one in value:
-            yield from _references(one)
+            yield from references(one)
     elif isinstance(value, dict):
         for name, one in value.items():
             if name == "Ref" and isinstance(one, str):
@@ -211,11 +213,11 @@ def _references(value: Any) -> Iterator[str]:
                 yield one.split(".")[0] if isinstance(one, str) else one[0]
             elif name == "Fn::Sub":
                 yield from _SUBSTITUTED.findall(one if isinstance(one, str) else one[0])
-                yield from _references(one)
+                yield from references(one)
             elif name == "DependsOn":
                 yield from [one] if isinstance(one, str) else one
             else:
-                yield from _references(one)
+                yield from references(one)
 
 
 def _leave_nothing_half_made() -> None:

@@ -29,7 +29,9 @@ def test_a_change_set_of_a_stack_is_told_from_that_of_another_by_the_same_name(a
         described = stacks.describe_change_set(StackName=stack, ChangeSetName=name)
         assert (described["StackName"], described["Status"]) == (stack, "CREATE_COMPLETE")
         [change] = described["Changes"]
-        assert change["ResourceChange"]["Action"] == "Modify"
+        change = change["ResourceChange"]
+        assert (change["Action"], change["Replacement"]) == ("Modify", "False")
+        assert [one["Target"]["Name"] for one in change["Details"]] == ["Value"]
     stacks.execute_change_set(StackName="one", ChangeSetName=name)
     assert (value("one"), value("other")) == ("new of one", "old")
     stacks.delete_change_set(StackName="other", ChangeSetName=name)
@@ -49,3 +51,39 @@ def test_a_change_set_for_a_look_alone_leaves_the_stack_as_it_is(aws: Any) -> No
     assert (found if isinstance(found, dict) else json.loads(found)) == json.loads(body("old"))
     assert stacks.describe_stacks(StackName="looked-at")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
     stacks.delete_stack(StackName="looked-at")
+
+
+def test_a_change_set_tells_what_would_be_replaced_and_what_follows_it(aws: Any) -> None:
+    def template(topic: str, text: str) -> str:
+        resources = {
+            "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": topic}},
+            "Parameter": {
+                "Type": "AWS::SSM::Parameter",
+                "Properties": {"Type": "String", "Value": {"Fn::Sub": "${Topic} of ${Word}"}, "Description": text},
+            },
+            "Untouched": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "as it is"}},
+        }
+        return json.dumps({"Resources": resources, "Parameters": {"Word": {"Type": "String", "Default": "hello"}}})
+
+    stacks, request = aws("cloudformation"), {"StackName": "told", "ChangeSetName": "replacing"}
+    stacks.create_stack(StackName="told", TemplateBody=template("told-first", "old"))
+    stacks.create_change_set(**request, ChangeSetType="UPDATE", TemplateBody=template("told-second", "new"))
+    told = [change["ResourceChange"] for change in stacks.describe_change_set(**request)["Changes"]]
+    found = {
+        (change["LogicalResourceId"], change["Replacement"], detail["Target"]["Name"], detail["ChangeSource"])
+        for change in told
+        for detail in change["Details"]
+    }
+    assert found == {
+        ("Topic", "True", "TopicName", "DirectModification"),
+        ("Parameter", "False", "Value", "ResourceAttribute"),
+        ("Parameter", "False", "Description", "DirectModification"),
+    }
+    parameters = [{"ParameterKey": "Word", "ParameterValue": "farewell"}]
+    request["ChangeSetName"] = "by-parameter"
+    stacks.create_change_set(
+        **request, ChangeSetType="UPDATE", TemplateBody=template("told-first", "old"), Parameters=parameters
+    )
+    [change] = stacks.describe_change_set(**request)["Changes"]
+    assert change["ResourceChange"]["LogicalResourceId"] == "Parameter"
+    stacks.delete_stack(StackName="told")

@@ -132,6 +132,11 @@ def as_moto_model(kind: ResourceType) -> Any:
         def cloudformation_name_type() -> str:
             return kind.name_property
 
+        @staticmethod
+        def keeps(before: Properties, after: Properties) -> bool:
+            """Whether a change of properties can be made to what is there."""
+            return before.get(kind.name_property) == after.get(kind.name_property) and kind.keeps(before, after)
+
         @classmethod
         def has_cfn_attr(cls, attr: str) -> bool:
             return attr in kind.attributes
