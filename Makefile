@@ -9,7 +9,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 UV := $(BIN)/uv
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements/kindling.txt)
-PACKAGES := kindling stacks lambdas containers tests benchmarks app.py
+PACKAGES := kindling stacks lambdas containers tests benchmarks examples app.py
 ALGORITHMS := $(patsubst containers/%/algorithm.toml,%,$(wildcard containers/*/algorithm.toml))
 # Algorithms' tests run in the algorithms' own environments, the rest in .venv.
 HOUSE_TESTS := tests containers/contract

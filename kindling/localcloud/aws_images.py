@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from botocore.session import Session, get_session
+from botocore.session import get_session
 
 from containers.catalogue import algorithms
 
@@ -41,12 +41,6 @@ def address(repository: str, region: str) -> str:
     resolver = _resolver()
     domain = resolver.get_partition_dns_suffix(resolver.get_partition_for_region(region))
     return f"{registries()[repository][region]}.dkr.ecr.{region}.{domain}/{repository}"
-
-
-@cache
-def _session() -> Session:
-    """One for all addresses: each session reads AWS's table of regions anew, which takes a third of a second."""
-    return get_session()
 
 
 @cache

@@ -7,12 +7,9 @@ only grow. What moto changes on its own, beside requests, follows within half a 
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -21,10 +18,10 @@ from kindling.errors import UserError
 from kindling.localcloud import bodies, snapshots
 from kindling.localcloud.bodies import BodyFiles
 from kindling.localcloud.cloud import Cloud
-from kindling.localcloud.metric_minutes import Minute
+from kindling.localcloud.growing_lists import GrowingLists
 from kindling.localcloud.requests import Request
 from kindling.localcloud.seams import replace
-from kindling.localcloud.store import StoreError
+from kindling.localcloud.store import taking_no_more
 
 _SOON_S = 0.5
 _WRITER = f"moto {version('moto')}"
@@ -54,8 +51,7 @@ class Persistence:
         self._given_up: set[str] = set()  # services whose state cannot be written down
         self._touched: set[tuple[str, str]] = set()  # buckets and keys, or buckets and uploads
         self._named: dict[tuple[str, str], set[str]] = {}  # the bodies that the rows of the store name
-        self._lengths: dict[tuple[str, str], tuple[int, int]] = {}  # of growing lists: identity and length
-        self._growing: dict[str, dict[int, float]] = {}  # of metric data that grow in place: position and count
+        self._lists = GrowingLists(cloud.store, cloud.account_id)
         self._later = threading.Event()
 
     def restore(self, prepare: Callable[[str], None]) -> None:
@@ -78,7 +74,7 @@ class Persistence:
             prepare(service)
         self.restore_part(_MAIN)
         self._restore_objects()
-        self._restore_lists()
+        self._lists.restore()
         threading.Thread(target=self._follow, name="persistence", daemon=True).start()
 
     def restore_part(self, part: str) -> None:
@@ -142,12 +138,12 @@ class Persistence:
             with self._store.transaction():
                 for bucket, name in touched:
                     named[bucket, name] = self._keep_object(bucket, name)
-                self._keep_lists()
+                self._lists.keep()
                 for part, (data, services) in changed.items():
                     self._store.put_blob("snapshot", part, data)
                     self._store.put("written", part, {"services": services})
         except BaseException:
-            self._lengths.clear()  # what was counted as kept may not be
+            self._lists.forget()  # what was counted as kept may not be
             with self._counting:
                 self._touched |= touched
             raise
@@ -216,45 +212,12 @@ class Persistence:
         for name in gone:
             self.bodies.remove(name)
 
-    def _keep_lists(self) -> None:
-        """Append what the lists that only grow have got; write one anew that has become shorter or another."""
-        for kind, owner, values, plain in self._lists():
-            identity, length = self._lengths.get((kind, owner), (0, 0))
-            if identity != id(values) or len(values) < length:
-                self._store.drop(kind, owner)
-                length = 0
-            new = values[length:]
-            if new:
-                self._store.append(kind, owner, length, [plain(value) for value in new])
-            self._lengths[kind, owner] = (id(values), length + len(new))
-            if kind == "metrics":
-                self._keep_growing(owner, values, length)
-
-    def _keep_growing(self, owner: str, values: list[Any], kept: int) -> None:
-        """Keep again the data, from before position `kept`, that have taken more values; a minute grows no more."""
-        growing = self._growing.setdefault(owner, {})
-        now = int(time.time()) // 60
-        for position, count in list(growing.items()):
-            datum = values[position] if position < len(values) else None
-            if datum is not None and position < kept and datum.sample_count != count:
-                self._store.append("metrics", owner, position, [_plain_datum(datum)])
-                growing[position] = datum.sample_count
-            elif datum is None or datum.minute < now:
-                del growing[position]
-        for position in range(kept, len(values)):
-            if isinstance(values[position], Minute):
-                growing[position] = values[position].sample_count
-
-    def _lists(self) -> Iterator[tuple[str, str, list[Any], Callable[[Any], Any]]]:
-        for region, backend in _backends("logs", self._account):
-            for group in list(backend.groups.values()):
-                for stream in list(group.streams.values()):
-                    yield "log", f"{region}/{group.name}\0{stream.log_stream_name}", stream.events, _plain_event
-        for region, backend in _backends("cloudwatch", self._account):
-            yield "metrics", region, backend.metric_data, _plain_datum
-
     def _restore_objects(self) -> None:
+        from moto.s3.models import s3_backends
+
         buckets = self._buckets()
+        # Beside the backends, moto knows by this that a name is taken; it would make the bucket anew, and empty.
+        s3_backends.bucket_accounts.update(dict.fromkeys(buckets, ("aws", self._account)))
         for kind in ("object", "upload"):
             for row, data in self._store.blobs(kind):
                 bucket_name, _, name = row.partition("/")
@@ -270,15 +233,9 @@ class Persistence:
             self._named[bucket_name, name] = set(record["names"])
         self.bodies.sweep(set().union(*self._named.values()) if self._named else set())
 
-    def _restore_lists(self) -> None:
-        for kind, owner, values, _ in self._lists():
-            make = _event if kind == "log" else _datum
-            values.extend(make(value) for value in self._store.list(kind, owner))
-            self._lengths[kind, owner] = (id(values), len(values))
-
     def _buckets(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for _, backend in _backends("s3", self._account):
+        for _, backend in snapshots.backends_of("s3", self._account):
             found |= backend.buckets
         return found
 
@@ -300,10 +257,11 @@ class Keeping:
             body = self._application(environ, begin)
             self._keep(request)
         except OSError as error:
-            if not isinstance(error, StoreError) and error.errno not in (errno.ENOSPC, errno.EROFS, errno.EDQUOT):
+            reason = taking_no_more(error)
+            if reason is None:
                 raise
             _logger.exception("%s", request)
-            return request.refuse(start_response, _worded(error))
+            return request.refuse(start_response, reason)
         start_response(*answer)
         return body
 
@@ -363,53 +321,3 @@ def _follow_what_grows(persistence: Persistence) -> None:
 
     replace(LogsBackend, "put_log_events", following(LogsBackend.put_log_events))
     replace(CloudWatchBackend, "put_metric_data", following(CloudWatchBackend.put_metric_data))
-
-
-def _backends(service: str, account: str) -> list[tuple[str, Any]]:
-    """The backends of a service that are in use, by region."""
-    from moto.core.base_backend import BackendDict
-
-    return [
-        (region, backend)
-        for kind in list(BackendDict._instances)  # type: ignore[misc]
-        if kind.service_name == service
-        for owner, region, backend in list(kind.iter_backends())
-        if owner == account and not region.startswith("aws-")
-    ]
-
-
-def _plain_event(event: Any) -> list[Any]:
-    return [event.timestamp, event.message, event.ingestion_time]
-
-
-def _event(value: list[Any]) -> Any:
-    from moto.logs.models import LogEvent
-
-    return LogEvent(value[2], {"timestamp": value[0], "message": value[1]})
-
-
-def _plain_datum(datum: Any) -> dict[str, Any]:
-    attributes = {name: value for name, value in datum.__dict__.items() if name != "dimensions"}
-    dimensions = [[dimension.name, dimension.value] for dimension in datum.dimensions]
-    if isinstance(datum, Minute):
-        attributes["histogram"] = list(datum.histogram.items())
-    return {**attributes, "dimensions": dimensions, "class": type(datum).__name__}
-
-
-def _datum(value: dict[str, Any]) -> Any:
-    from moto.cloudwatch import models
-
-    kinds: dict[str, Any] = {kind.__name__: kind for kind in (models.MetricDatum, models.MetricAggregatedDatum, Minute)}
-    kind = kinds[value["class"]]
-    datum = kind.__new__(kind)
-    datum.__dict__.update({name: one for name, one in value.items() if name not in ("class", "dimensions")})
-    if isinstance(datum, Minute):
-        datum.histogram = Counter(dict(value["histogram"]))
-    datum.dimensions = [models.Dimension(name, one) for name, one in value["dimensions"]]
-    return datum
-
-
-def _worded(error: OSError) -> str:
-    if isinstance(error, StoreError):
-        return str(error)
-    return f"the embedded cloud's state folder takes no more: {error.strerror}."

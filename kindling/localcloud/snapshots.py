@@ -82,6 +82,19 @@ def backends(wanted: Callable[[str], bool]) -> dict[tuple[str, str, str], dict[s
     }
 
 
+def backends_of(service: str, account: str) -> list[tuple[str, Any]]:
+    """The backends of a service that are in use, by region."""
+    from moto.core.base_backend import BackendDict
+
+    return [
+        (region, backend)
+        for kind in list(BackendDict._instances)  # type: ignore[misc]
+        if kind.service_name == service
+        for owner, region, backend in list(kind.iter_backends())
+        if owner == account and not region.startswith("aws-")
+    ]
+
+
 def put_back(found: dict[tuple[str, str, str], dict[str, Any]]) -> None:
     """Have the backends be what `backends` found."""
     for (service, account, region), attributes in found.items():

@@ -6,6 +6,7 @@ A write is out of the process's hands when it returns (write-ahead log), so that
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 import threading
@@ -31,6 +32,15 @@ CREATE TABLE IF NOT EXISTS blobs (
 
 class StoreError(OSError):
     """The state folder takes no more. The message is one sentence, fit to be shown as it is."""
+
+
+def taking_no_more(error: BaseException) -> str | None:
+    """What to say of an error that is the disk's; None when it is not."""
+    if isinstance(error, StoreError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT):
+        return f"the embedded cloud's state folder takes no more: {error.strerror}."
+    return None
 
 
 class Store:

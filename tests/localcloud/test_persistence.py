@@ -68,6 +68,7 @@ def test_objects_their_versions_and_uploads_under_way_outlive_kill_9(state: Path
 
     cloud = killed(cloud)
     s3 = client_of(cloud, "s3")
+    s3.create_bucket(Bucket="plain")  # which is the owner's already, so that nothing happens
     assert contents(cloud, "plain") == {"a/b.txt": b"second", "copy": b"second"}
     assert s3.head_object(Bucket="plain", Key="a/b.txt")["Metadata"] == {"said": "second"}
     assert s3.get_object_tagging(Bucket="plain", Key="copy")["TagSet"] == [{"Key": "team", "Value": "nlp"}]

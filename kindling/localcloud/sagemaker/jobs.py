@@ -17,7 +17,7 @@ from kindling.localcloud.sagemaker.hosts import STOP
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
 from kindling.localcloud.sagemaker.surroundings import Surroundings
-from kindling.localcloud.store import StoreError
+from kindling.localcloud.store import StoreError, taking_no_more
 
 IN_PROGRESS, STOPPING = "InProgress", "Stopping"
 FINAL = ("Completed", "Failed", "Stopped")
@@ -195,7 +195,8 @@ class JobRun(ABC, Generic[J]):
             return failed(f"ClientError: {error}")
         except Exception as error:  # whatever it is, the job must not stay InProgress for ever
             _logger.exception("%s job %s", self.job.kind, self.job.name)
-            return failed(f"InternalServerError: the embedded cloud failed: {error!r}")
+            reason = taking_no_more(error) or f"the embedded cloud failed: {error!r}"
+            return failed(f"InternalServerError: {reason}")
 
 
 class Jobs(ABC, Generic[J]):

@@ -74,5 +74,47 @@ def test_endpoint_waiters_see_it_come_and_go_in_one_look(cloud: Cloud, trained: 
     sagemaker.get_waiter("endpoint_deleted").wait(EndpointName=name)
 
 
+def test_a_waiter_sees_a_processing_job_complete(cloud: Cloud, bucket: str) -> None:
+    sagemaker, name = cloud.client("sagemaker"), "boto3-processing"
+    command = ["python3", "-c", "import pathlib, sys; pathlib.Path(sys.argv[1], 'said').write_text('hello')"]
+    output = {
+        "S3Uri": f"s3://{bucket}/said",
+        "LocalPath": "/opt/ml/processing/output",
+        "S3UploadMode": "EndOfJob",
+    }
+    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5}
+    sagemaker.create_processing_job(
+        ProcessingJobName=name,
+        RoleArn=cloud.role,
+        AppSpecification={
+            "ImageUri": IMAGE,
+            "ContainerEntrypoint": command,
+            "ContainerArguments": ["/opt/ml/processing/output"],
+        },
+        ProcessingOutputConfig={"Outputs": [{"OutputName": "said", "S3Output": output}]},
+        ProcessingResources={"ClusterConfig": cluster},
+    )
+    sagemaker.get_waiter("processing_job_completed_or_stopped").wait(ProcessingJobName=name, WaiterConfig=SOON)
+    assert cloud.client("s3").get_object(Bucket=bucket, Key="said/said")["Body"].read() == b"hello"
+
+
+def test_a_waiter_sees_a_transform_job_complete(cloud: Cloud, bucket: str, trained: dict[str, Any]) -> None:
+    sagemaker, name = cloud.client("sagemaker"), "boto3-transform"
+    container = {"Image": IMAGE, "ModelDataUrl": trained["ModelArtifacts"]["S3ModelArtifacts"]}
+    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=cloud.role)
+    cloud.client("s3").put_object(Bucket=bucket, Key="asked/words.json", Body=b'{"instances": ["king", "tea"]}')
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/asked"}}
+    sagemaker.create_transform_job(
+        TransformJobName=name,
+        ModelName=name,
+        TransformInput={"DataSource": source, "ContentType": "application/json"},
+        TransformOutput={"S3OutputPath": f"s3://{bucket}/answered"},
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    sagemaker.get_waiter("transform_job_completed_or_stopped").wait(TransformJobName=name, WaiterConfig=SOON)
+    answer = cloud.client("s3").get_object(Bucket=bucket, Key="answered/words.json.out")["Body"].read()
+    assert answer.startswith(b'[{"vector')
+
+
 def test_the_account_is_the_embedded_clouds(cloud: Cloud) -> None:
     assert cloud.client("sts").get_caller_identity()["Account"] == "123456789012"

@@ -36,6 +36,7 @@ LIMITS = Limits(
     ping_s=20,
     serving_grace_s=1,
     invocation_s=1,
+    settle_s=0,
     restart_pause_s=0.2,
     serverless_idle_s=1,
     time_scale=0.005,
@@ -100,5 +101,5 @@ if __name__ == "__main__":
     cloud.processes.end_all()
     for thread in threading.enumerate():
         if thread.name.startswith("job-"):
-            thread.join()
+            thread.join(10)
     os._exit(0)

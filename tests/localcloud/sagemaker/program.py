@@ -50,6 +50,8 @@ def train() -> int:
     for key in asked:
         if key.startswith("print"):
             print(asked[key], flush=True)
+    if "model_bytes" in asked:  # of noise, which no archive makes smaller
+        (BASE / "model" / f"{host}.noise").write_bytes(os.urandom(int(asked["model_bytes"])))
     if "objective" in asked:
         report_epochs(asked)
     if "output" in asked:
@@ -58,6 +60,8 @@ def train() -> int:
         (folder / f"{host}.txt").write_text(asked["output"])
     if "attempts" in asked and attempts() < int(asked["attempts"]):
         wait("politely")
+    if "sleep" in asked:
+        time.sleep(float(asked["sleep"]))
     if "wait" in asked:
         wait(asked["wait"])
     if asked.get("fail_on", host) == host and "failure" in asked:

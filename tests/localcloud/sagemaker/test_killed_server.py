@@ -32,8 +32,10 @@ def embedded(state: Path) -> Iterator[tuple[subprocess.Popen[str], Account]]:
         port = int(server.stdout.readline())
         account = Account(_Elsewhere(port), make_role(port))  # type: ignore[arg-type]
         account.s3.create_bucket(Bucket=account.bucket)
-        yield server, account
-        server.kill()
+        try:
+            yield server, account
+        finally:
+            server.kill()
 
 
 def test_a_killed_server_leaves_no_child_and_its_job_has_failed_with_the_reason(tmp_path: Path) -> None:

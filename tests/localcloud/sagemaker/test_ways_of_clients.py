@@ -34,14 +34,15 @@ def test_a_configuration_stays_while_an_endpoint_is_on_the_way_to_it(account: Ac
 
 
 class Slow:
-    """A fleet that starts when it is told to."""
+    """A fleet and the change-over to it, which ends when it is told to."""
 
-    config = None
+    old = None
 
     def __init__(self) -> None:
         self.told = threading.Event()
+        self.new = self
 
-    def start(self) -> None:
+    def run(self) -> None:
         self.told.wait()
 
     def stop(self) -> None:
@@ -50,12 +51,12 @@ class Slow:
 
 def test_a_change_that_is_soon_over_is_waited_for_and_a_long_one_is_not() -> None:
     """Waiters ask again after half a minute."""
-    fleet: Any = Slow()
-    endpoint, gone = Endpoint("e", "arn", {}, fleet, lambda _: None), threading.Event()
-    endpoint.deploy(fleet)
+    slow: Any = Slow()
+    endpoint, gone = Endpoint("e", "arn", {}, slow, lambda *_: None, lambda: False), threading.Event()
+    endpoint.deploy(slow)
     endpoint.settle(0.01)
     assert endpoint.status == CREATING
-    threading.Timer(0.05, fleet.told.set).start()
+    threading.Timer(0.05, slow.told.set).start()
     endpoint.settle(60)
     assert endpoint.status == IN_SERVICE
     assert endpoint.begin(DELETING)

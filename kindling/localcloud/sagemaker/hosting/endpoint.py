@@ -87,9 +87,11 @@ class Endpoint:
         return self._serving
 
     def uses(self, config: str) -> bool:
-        """Whether it serves that configuration, or is on the way to or from it."""
+        """Whether it is on the way to or from that configuration; what serves goes on without it, as on SageMaker."""
         fleets = (self._serving, self._target)
-        return self.status != FAILED and any(fleet is not None and fleet.config.name == config for fleet in fleets)
+        return self.status in (CREATING, UPDATING, ROLLING_BACK) and any(
+            fleet is not None and fleet.config.name == config for fleet in fleets
+        )
 
     def begin(self, status: str, target: Fleet | None = None) -> bool:
         """Enter a status in which a change is under way; False when another change already is."""

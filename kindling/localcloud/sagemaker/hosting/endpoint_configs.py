@@ -141,7 +141,7 @@ class EndpointConfig:
 
 
 class EndpointConfigs:
-    """The endpoint configurations of one cloud. `user_of` names the endpoint that is on the way to one."""
+    """The endpoint configurations of one cloud. `user_of` names the endpoint on the way to or from one."""
 
     def __init__(self, cloud: Cloud, models: Resources[Model], user_of: Callable[[str], str | None]) -> None:
         self.resources: Resources[EndpointConfig] = Resources(cloud, "endpoint-config", "endpoint configuration")
@@ -174,7 +174,7 @@ class EndpointConfigs:
         return {"EndpointConfigArn": config.arn}
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Forget a configuration that no endpoint is on the way to."""
+        """Forget a configuration that no endpoint is on the way to or from."""
         config = self.resources.get(request["EndpointConfigName"])
         user = self._user_of(config.name)
         if user is not None:

@@ -14,7 +14,7 @@ from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.hosting.changes import adapted, retained
 from kindling.localcloud.sagemaker.hosting.deployment import Deployment
 from kindling.localcloud.sagemaker.hosting.deployment_config import DeploymentConfig
-from kindling.localcloud.sagemaker.hosting.endpoint import CREATING, DELETING, FAILED, UNFINISHED, UPDATING, Endpoint
+from kindling.localcloud.sagemaker.hosting.endpoint import DELETING, FAILED, UNFINISHED, UPDATING, Endpoint
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfigs
 from kindling.localcloud.sagemaker.hosting.fleet import Fleet
 from kindling.localcloud.sagemaker.hosting.models import Models
@@ -223,9 +223,8 @@ class Endpoints:
             self._around.events.announce(*self._news.get())
 
     def _user_of(self, config: str) -> str | None:
-        """The endpoint that is on the way to or from a configuration; one that serves it goes on without it."""
-        users = (item for item in self.resources.all() if item.status in (CREATING, *UNFINISHED))
-        return next((item.name for item in users if item.uses(config)), None)
+        """The endpoint that is on the way to or from a configuration."""
+        return next((item.name for item in self.resources.all() if item.uses(config)), None)
 
 
 def _in_progress(endpoint: Endpoint) -> InvalidRequestError:

@@ -25,6 +25,7 @@ from kindling.localcloud.sagemaker.training.job import (
 )
 from kindling.localcloud.sagemaker.training.metrics import Metrics
 from kindling.localcloud.sagemaker.training.outputs import Outputs
+from kindling.localcloud.store import taking_no_more
 
 _INTERNAL = "InternalServerError: "
 
@@ -120,7 +121,8 @@ class TrainingRun:
             return failed(f"ClientError: {error}")
         except Exception as error:  # whatever it is, the job must not stay InProgress for ever
             _logger.exception("training job %s", self._job.name)
-            return failed(f"{_INTERNAL}the embedded cloud failed: {error!r}")
+            reason = taking_no_more(error) or f"the embedded cloud failed: {error!r}"
+            return failed(f"{_INTERNAL}{reason}")
 
     def _use(self, cores: int) -> Outcome:
         """One attempt on the cores that the job has now."""
