@@ -1,4 +1,4 @@
-"""What the pinned moto does with stacks that makes these seams necessary. A failure says: this seam can go, or change."""
+"""What the pinned moto does with stacks that makes these seams necessary. A failure says that a seam can go."""
 
 from __future__ import annotations
 

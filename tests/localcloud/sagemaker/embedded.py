@@ -41,7 +41,6 @@ LIMITS = Limits(
     serverless_idle_s=1,
     time_scale=0.005,
     stream_s=2,
-    settle_s=0,
 )
 PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
 SERVING_PROGRAM = Program((sys.executable, str(Path(__file__).with_name("serving_program.py"))))
