@@ -7,6 +7,7 @@ changed reference, and leaves a half-made stack behind. The types come from `res
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlparse
@@ -15,6 +16,8 @@ from kindling.localcloud.cloud import LOOPBACK, Cloud
 from kindling.localcloud.seams import replace
 
 _log = logging.getLogger(__name__)
+
+_SUBSTITUTED = re.compile(r"\$\{([A-Za-z0-9]+)[.}]")  # what Fn::Sub's text refers to
 
 
 def install(cloud: Cloud) -> None:
@@ -55,9 +58,14 @@ def _refuse_unknown_types() -> None:
     from moto.cloudformation.exceptions import ValidationError
     from moto.cloudformation.parsing import NULL_MODELS, ResourceMap, get_model_map
 
+    from kindling.localcloud.resources import TYPES
+
+    ours = {kind.type for kind in TYPES}
+
     def check(template: dict[str, Any]) -> None:
         types = {resource["Type"] for resource in (template.get("Resources") or {}).values()}
-        known = get_model_map().keys() | set(NULL_MODELS)
+        # moto's own types of SageMaker would only pretend.
+        known = {name for name in get_model_map() if not name.startswith("AWS::SageMaker::")} | ours | set(NULL_MODELS)
         unknown = sorted(name for name in types - known if not name.startswith("Custom::"))
         if unknown:
             raise ValidationError(message=f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]")
@@ -92,12 +100,15 @@ def _name_what_failed() -> None:
 
 
 def _update_dependents() -> None:
-    """After a change, what refers to a resource whose identity changed is changed too, until nothing changes more."""
+    """After a change, what refers to a resource whose identity changed is changed too, until nothing changes more.
+
+    What is replaced stays until all of the update has succeeded, so that a failed one can go back to it.
+    """
     from moto.cloudformation import parsing
 
     def update(self: Any, template: dict[str, Any], parameters: dict[str, Any] | None = None) -> None:
         difference = self.build_resource_diff(template, parameters)
-        removed = {name: self._resource_json_map[name] for name in difference["Remove"]}
+        before = self._resource_json_map
         self._template = template
         if parameters:
             self.input_parameters = parameters
@@ -105,25 +116,53 @@ def _update_dependents() -> None:
         self.load()
         for name in difference["Add"]:
             self[name]
-        pending = list(difference["Modify"])
-        while pending:
-            name = pending.pop(0)
-            if set(_references(self._resource_json_map[name])) & set(pending):
-                pending.append(name)  # what it refers to comes first
-                continue
-            before = _identity(self._parsed_resources.get(name))
-            self._parsed_resources[name] = parsing.parse_and_update_resource(
-                name, self._resource_json_map[name], self, account_id=self._account_id, region_name=self._region_name
-            )
-            if _identity(self._parsed_resources[name]) != before:
-                pending += [
-                    other
-                    for other, resource in self._resource_json_map.items()
-                    if name in _references(resource) and other not in pending
-                ]
-        _remove(self, removed)
+        replaced = _change(self, difference["Modify"])
+        _remove(self, {name: before[name] for name in difference["Remove"]})
+        _clean_up(self, replaced, before)
 
     replace(parsing.ResourceMap, "update", update)
+    # Which resources a parameter's change concerns: moto does not look into Fn::Sub.
+    replace(parsing, "get_references_from_template", lambda template: list(references(template)))
+
+
+def _change(resources: Any, names: list[str]) -> list[str]:
+    """Change resources, what they refer to first, and then what refers to one whose identity changed.
+
+    Returns:
+        The names of those that were replaced; the former ones are still there.
+    """
+    from moto.cloudformation import parsing
+
+    templates, pending, replaced = resources._resource_json_map, list(names), []
+    while pending:
+        name = pending.pop(0)
+        if _all_references(name, templates) & set(pending):
+            pending.append(name)
+            continue
+        before = _identity(resources._parsed_resources.get(name))
+        changed = resources._parsed_resources[name] = parsing.parse_and_update_resource(
+            name, templates[name], resources, account_id=resources._account_id, region_name=resources._region_name
+        )
+        if getattr(changed, "former", None) is not None:
+            replaced.append(name)
+        if _identity(changed) != before:
+            pending += [
+                other for other, template in templates.items() if name in references(template) and other not in pending
+            ]
+    return replaced
+
+
+def _clean_up(resources: Any, replaced: list[str], templates: dict[str, Any]) -> None:
+    """Delete what was replaced, now that nothing refers to it. As at AWS, the update has succeeded by then."""
+    for name in reversed(replaced):
+        resource = resources._parsed_resources[name]
+        former, resource.former = resource.former, None
+        if templates.get(name, {}).get("UpdateReplacePolicy") == "Retain":
+            continue
+        try:
+            resources._delete_resource(former, {})
+        except Exception:  # noqa: BLE001
+            _log.exception("what %s replaced could not be deleted", name)
 
 
 def _remove(resources: Any, removed: dict[str, Any]) -> None:
@@ -150,21 +189,35 @@ def _identity(resource: Any) -> Any:
     return made if made is not None else getattr(resource, "physical_resource_id", None)
 
 
-def _references(value: Any) -> Iterator[str]:
+def _all_references(name: str, templates: dict[str, Any]) -> set[str]:
+    """The logical ids that a resource refers to, and that those refer to in turn."""
+    found: set[str] = set()
+    pending = [name]
+    while pending:
+        new = set(references(templates.get(pending.pop(), {}))) - found
+        found |= new
+        pending += new
+    return found
+
+
+def references(value: Any) -> Iterator[str]:
     """The logical ids that a part of a template refers to."""
     if isinstance(value, list):
         for one in value:
-            yield from _references(one)
+            yield from references(one)
     elif isinstance(value, dict):
         for name, one in value.items():
             if name == "Ref" and isinstance(one, str):
                 yield one
             elif name == "Fn::GetAtt":
                 yield one.split(".")[0] if isinstance(one, str) else one[0]
+            elif name == "Fn::Sub":
+                yield from _SUBSTITUTED.findall(one if isinstance(one, str) else one[0])
+                yield from references(one)
             elif name == "DependsOn":
                 yield from [one] if isinstance(one, str) else one
             else:
-                yield from _references(one)
+                yield from references(one)
 
 
 def _leave_nothing_half_made() -> None:
@@ -187,16 +240,26 @@ def _leave_nothing_half_made() -> None:
                     _take_back(self, stack)
             raise _worded(error) from error
 
-    def update_stack(self: Any, name: str, *rest: Any, **more: Any) -> Any:
+    def update_stack(
+        self: Any,
+        name: str,
+        template: str,
+        role_arn: str | None,
+        parameters: list[dict[str, Any]],
+        tags: dict[str, str] | None,
+    ) -> Any:
         stack = self.get_stack(name)
-        former, template = [export.name for export in stack.exports], stack.template
+        former, present = [export.name for export in stack.exports], stack.template
         declared = (stack.template_dict.get("Parameters") or {}).items()
         defaults = {one: parameter["Default"] for one, parameter in declared if "Default" in parameter}
         stack.parameters = {**defaults, **stack.parameters}  # what UsePreviousValue refers to
+        resolved = {**defaults, **self._resolve_update_parameters(instance=stack, incoming_params=parameters)}
+        if stack.has_template(template) and resolved == stack.parameters and tags in (None, stack.tags):
+            raise ValidationError(message="No updates are to be performed.")
         try:
-            updated = update(self, name, *rest, **more)
+            updated = update(self, name, template, role_arn, parameters, tags)
         except Exception as error:
-            _take_back_update(stack, template)
+            _take_back_update(stack, present)
             raise _worded(error) from error
         for export_name in former:
             self.exports.pop(export_name, None)
@@ -207,7 +270,15 @@ def _leave_nothing_half_made() -> None:
         change_set = _change_set(self, change_set_name)
         stack = self.stacks[change_set.stack_id]
         stack.cross_stack_resources = stack.resource_map.cross_stack_resources = self.exports
-        execute(self, change_set_name, stack_name)
+        present = stack.template
+        try:
+            execute(self, change_set_name, stack_name)
+        except Exception as error:
+            if change_set.change_set_type == "CREATE":
+                _take_back(self, stack)
+            else:
+                _take_back_update(stack, present)
+            raise _worded(error) from error
         stack.template = change_set.template
         stack._parse_template()
         stack.output_map = OutputMap(stack.resource_map, stack.template_dict, stack.stack_id)
@@ -248,7 +319,7 @@ def _take_back_update(stack: Any, template: Any) -> None:
     stack.template = template
     stack._parse_template()
     try:
-        stack.resource_map.update(stack.template_dict)
+        stack.resource_map.update(stack.template_dict, stack.parameters)
     except Exception:  # noqa: BLE001  the deployment's own error is the one to be told
         _log.exception("%s could not be put back to what it was", stack.name)
     stack.status = "UPDATE_ROLLBACK_COMPLETE"

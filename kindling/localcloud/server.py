@@ -44,7 +44,11 @@ SEAMS = (
 # what they import takes longer than all the rest.
 LATE_SEAMS = {
     "lambda": ("kindling.localcloud.functions",),
-    "cloudformation": ("kindling.localcloud.cloudformation", "kindling.localcloud.termination_protection"),
+    "cloudformation": (
+        "kindling.localcloud.cloudformation",
+        "kindling.localcloud.change_sets",
+        "kindling.localcloud.termination_protection",
+    ),
     "states": ("kindling.localcloud.stepfunctions", "kindling.localcloud.executions"),
 }
 

@@ -19,6 +19,10 @@ MISSING = {
     "AWS::CloudWatch::Alarm",
     "AWS::CDK::Metadata",
     "AWS::Budgets::Budget",
+    "AWS::SageMaker::ModelPackageGroup",
+    "AWS::SageMaker::ModelPackage",
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
 }
 
 

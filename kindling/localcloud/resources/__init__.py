@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from kindling.localcloud.resources import compute, events, identity, messaging, storage
+from kindling.localcloud.resources import compute, events, identity, messaging, roles, sagemaker, scaling, storage
 from kindling.localcloud.resources.base import ResourceType
 
 TYPES: tuple[type[ResourceType], ...] = (
     *storage.TYPES,
+    *roles.TYPES,
     *identity.TYPES,
     *messaging.TYPES,
     *compute.TYPES,
     *events.TYPES,
+    *sagemaker.TYPES,
+    *scaling.TYPES,
 )

@@ -37,17 +37,25 @@ class Bucket(ResourceType):
             s3.put_bucket_versioning(**bucket, VersioningConfiguration=versioning)
         if block := properties.get("PublicAccessBlockConfiguration"):
             s3.put_public_access_block(**bucket, PublicAccessBlockConfiguration=_booleans(block))
+        else:
+            s3.delete_public_access_block(**bucket)
         if encryption := properties.get("BucketEncryption"):
             rules = [_encryption_rule(rule) for rule in encryption["ServerSideEncryptionConfiguration"]]
             s3.put_bucket_encryption(**bucket, ServerSideEncryptionConfiguration={"Rules": rules})
+        else:
+            s3.delete_bucket_encryption(**bucket)
         if ownership := properties.get("OwnershipControls"):
             s3.put_bucket_ownership_controls(**bucket, OwnershipControls=ownership)
         if lifecycle := properties.get("LifecycleConfiguration"):
             rules = [_lifecycle_rule(rule) for rule in lifecycle["Rules"]]
             s3.put_bucket_lifecycle_configuration(**bucket, LifecycleConfiguration={"Rules": rules})
+        else:
+            s3.delete_bucket_lifecycle(**bucket)
         if tags := tag_map(properties):
             tag_set = [{"Key": key, "Value": value} for key, value in tags.items()]
             s3.put_bucket_tagging(**bucket, Tagging={"TagSet": tag_set})
+        else:
+            s3.delete_bucket_tagging(**bucket)
         return made
 
     def delete(self, made: Made, properties: Properties) -> None:
@@ -164,8 +172,14 @@ class Repository(ResourceType):
         ecr.put_image_tag_mutability(**repository, imageTagMutability=properties.get("ImageTagMutability", "MUTABLE"))
         if lifecycle := (properties.get("LifecyclePolicy") or {}).get("LifecyclePolicyText"):
             ecr.put_lifecycle_policy(**repository, lifecyclePolicyText=lifecycle)
+        else:
+            with gone_is_fine():
+                ecr.delete_lifecycle_policy(**repository)
         if policy := properties.get("RepositoryPolicyText"):
             ecr.set_repository_policy(**repository, policyText=text(policy))
+        else:
+            with gone_is_fine():
+                ecr.delete_repository_policy(**repository)
         return made
 
     def delete(self, made: Made, properties: Properties) -> None:
