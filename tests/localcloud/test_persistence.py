@@ -16,9 +16,12 @@ from typing import Any
 import psutil
 import pytest
 from botocore.exceptions import ClientError
+from moto.cloudwatch.models import cloudwatch_backends
 
 from kindling.localcloud import lifecycle, snapshots
+from kindling.localcloud.growing_lists import GrowingLists
 from kindling.localcloud.lifecycle import CloudError, CloudInfo
+from kindling.localcloud.metric_minutes import Minute
 from kindling.localcloud.state_archive import export_state, import_state
 from kindling.localcloud.store import Store
 from tests.localcloud.conftest import client_of
@@ -258,3 +261,23 @@ def test_a_full_disk_is_told_by_every_kind_of_service_and_what_was_kept_stays(sm
     cloud = killed(cloud)
     assert contents(cloud, "kept") == {"a": b"a", "b": PART}
     assert client_of(cloud, "ssm").get_parameter(Name="/a")["Parameter"]["Value"] == text
+
+
+def test_a_metric_that_grows_in_place_is_kept_as_it_is_at_last(tmp_path: Path) -> None:
+    account = "000000000001"
+    backend = cloudwatch_backends[account]["us-east-1"]
+    lists = GrowingLists(Store(tmp_path / "db"), account)
+    minute = Minute("own", "latency", (("endpoint", "e"),), "Microseconds", int(time.time()) // 60)
+    minute.add(1.0)
+    backend.metric_data.append(minute)
+    lists.keep()
+    minute.add(3.0)
+    lists.keep()
+    backend.metric_data.clear()
+    GrowingLists(Store(tmp_path / "db"), account).restore()
+    [restored] = backend.metric_data
+    assert isinstance(restored, Minute)
+    assert (restored.sum, restored.sample_count, restored.min, restored.max) == (4.0, 2, 1.0, 3.0)
+    assert restored.histogram == minute.histogram
+    assert restored.dimensions[0].value == "e"
+    backend.metric_data.clear()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from kindling.cli import main
+from kindling.localcloud.sagemaker.objects import Objects
 from kindling.localcloud.sagemaker.training import clock as clocks
 from kindling.localcloud.sagemaker.training.clock import Clock
 from kindling.localcloud.sagemaker.training.job import OVER_WAIT, OVERTIME
@@ -128,6 +130,40 @@ def test_only_a_spot_job_that_has_instances_is_interrupted(account: Account) -> 
     )
     assert interrupt(account, "no-such-job")[1]["message"] == "Requested resource not found."
     assert account.job(name)["TrainingJobStatus"] == "Stopped"
+
+
+def test_a_job_that_loses_its_instances_while_it_downloads_starts_again(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    read_into = Objects.read_into
+
+    def read_later(*arguments: Any) -> None:
+        assert gate.wait(60)
+        read_into(*arguments)
+
+    monkeypatch.setattr(Objects, "read_into", read_later)
+    prefix = new_name("slow")
+    account.put(f"{prefix}/0", b"text")
+    account.put(f"{prefix}/1", b"text")
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{account.bucket}/{prefix}"}
+    name = account.begin(InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}], **SPOT)
+    account.job(name, "Downloading")
+    assert interrupt(account, name) == (200, {})
+    gate.set()
+    again = ["Starting", "Downloading"]
+    assert statuses(account.job(name)) == [*again, "Interrupted", *again, "Training", "Uploading", "Completed"]
+
+
+def test_a_job_that_is_stopped_while_it_loses_its_instances_keeps_its_model(account: Account) -> None:
+    name = account.begin(HyperParameters={"wait": "stubbornly"}, **SPOT)
+    until(lambda: is_waiting(account, name))
+    assert interrupt(account, name) == (200, {})
+    account.sagemaker.stop_training_job(TrainingJobName=name)
+    job = account.job(name)
+    assert job["TrainingJobStatus"] == "Stopped"
+    assert "Interrupted" not in statuses(job)
+    assert "algo-1" in account.reports(job)
 
 
 def test_an_ordinary_job_pays_for_all_of_its_time(account: Account) -> None:
