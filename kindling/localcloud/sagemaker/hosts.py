@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from contract.paths import Paths
 from kindling.localcloud.sagemaker.logs import OutputReader
 from kindling.localcloud.sagemaker.runner import Container
 from kindling.localcloud.sagemaker.training.channels import Channel
+
+# /opt/ml where it is the beginning of a path, also in --data=/opt/ml/input and file:///opt/ml/input.
+_BASE_PATH = re.compile(r"(?<![\w.-])/opt/ml(?![\w.-])")
 
 STOP, INTERRUPT = "stop", "interrupt"
 _ASKED = {STOP: "stopped", INTERRUPT: "interrupted"}
@@ -31,6 +35,10 @@ class Host:
     def paths(self) -> Paths:
         """The container contract's layout of that folder."""
         return Paths(self.base)
+
+    def mapped(self, text: str) -> str:
+        """A text in which every path below /opt/ml leads into the folder that stands for it."""
+        return _BASE_PATH.sub(lambda _: str(self.base), text)
 
     @property
     def failure(self) -> str:

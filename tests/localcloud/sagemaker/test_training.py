@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.localcloud.sagemaker.conftest import Account, new_name, until
+from tests.localcloud.sagemaker.embedded import IMAGE
 
 
 def channel(account: Account, prefix: str, **source: Any) -> dict[str, Any]:
@@ -279,3 +280,19 @@ def test_every_change_of_a_job_is_in_the_store(account: Account) -> None:
     account.sagemaker.stop_training_job(TrainingJobName=name)
     account.job(name)
     assert kept() == ("Stopped", "Stopped")
+
+
+def test_a_container_of_ones_own_entry_point_finds_the_contract_s_folders(account: Account) -> None:
+    account.put("own/a.txt", b"a")
+    algorithm = {
+        "TrainingImage": IMAGE,
+        "TrainingInputMode": "File",
+        "ContainerEntrypoint": ["/bin/sh", "-c"],
+        "ContainerArguments": ["cp /opt/ml/input/data/train/a.txt /opt/ml/model/copied; echo done in $0", "/opt/ml"],
+    }
+    job = account.train(AlgorithmSpecification=algorithm, InputDataConfig=[channel(account, "own/")])
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert account.archive(job["ModelArtifacts"]["S3ModelArtifacts"]) == {"copied": b"a"}
+    assert job["AlgorithmSpecification"]["ContainerArguments"] == algorithm["ContainerArguments"]
+    lines = account.log_lines("/aws/sagemaker/TrainingJobs", f"{job['TrainingJobName']}/")
+    assert lines == [f"done in {account.cloud.state}/jobs/{job['TrainingJobName']}/algo-1"]

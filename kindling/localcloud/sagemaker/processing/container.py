@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from kindling.localcloud.sagemaker.processing.request import Input
 from kindling.localcloud.sagemaker.runner import Start
 from kindling.localcloud.sagemaker.sources import Part
 
-# /opt/ml where it is the beginning of a path, also in --data=/opt/ml/processing and file:///opt/ml/processing.
-_BASE_PATH = re.compile(r"(?<![\w.-])/opt/ml(?![\w.-])")
 # Members of processingjobconfig.json; what a request lacks is null there.
 _CONFIG = (
     "AppSpecification",
@@ -31,11 +28,6 @@ _CONFIG = (
 )
 
 
-def in_folder(text: str, base: Path) -> str:
-    """A text in which every path below /opt/ml leads into the folder that stands for it."""
-    return _BASE_PATH.sub(lambda _: str(base), text)
-
-
 def prepare(host: Host, hosts: Sequence[Host], request: Mapping[str, Any], arn: str, nic: str) -> None:
     """Write the two configuration files, and make the folder of the message."""
     config = {
@@ -47,7 +39,7 @@ def prepare(host: Host, hosts: Sequence[Host], request: Mapping[str, Any], arn: 
     folder = host.base / "config"
     folder.mkdir(parents=True)
     message_of(host).parent.mkdir()
-    (folder / "processingjobconfig.json").write_text(in_folder(json.dumps(config), host.base), encoding="utf-8")
+    (folder / "processingjobconfig.json").write_text(host.mapped(json.dumps(config)), encoding="utf-8")
     (folder / "resourceconfig.json").write_text(json.dumps(resources), encoding="utf-8")
 
 
@@ -81,15 +73,12 @@ def start_of(host: Host, request: Mapping[str, Any], environment: Mapping[str, s
     """
     specification = request["AppSpecification"]
 
-    def mapped(words: Sequence[str]) -> tuple[str, ...]:
-        return tuple(in_folder(word, host.base) for word in words)
-
-    asked = {name: in_folder(value, host.base) for name, value in request.get("Environment", {}).items()}
+    asked = {name: host.mapped(value) for name, value in request.get("Environment", {}).items()}
     return Start(
         name=f"{request['ProcessingJobName']}/{host.name}",
         image=specification["ImageUri"],
-        entrypoint=mapped(specification.get("ContainerEntrypoint", ())),
-        command=mapped(specification.get("ContainerArguments", ())),
+        entrypoint=tuple(map(host.mapped, specification.get("ContainerEntrypoint", ()))),
+        command=tuple(map(host.mapped, specification.get("ContainerArguments", ()))),
         base=host.base,
         environment={**environment, **asked},
     )

@@ -146,11 +146,14 @@ class Attempt:
         request, runner = self._job.request, self._around.runner
         environment = self._environment(request)
         epoch = int(time.time())
+        algorithm = request["AlgorithmSpecification"]
+        entrypoint, given = algorithm.get("ContainerEntrypoint", ()), algorithm.get("ContainerArguments", ())
         for host in self.hosts:
             wanted = Start(
                 name=f"{self._job.name}/{host.name}",
-                image=request["AlgorithmSpecification"]["TrainingImage"],
-                command="train",
+                image=algorithm["TrainingImage"],
+                entrypoint=tuple(map(host.mapped, entrypoint)),
+                command=tuple(map(host.mapped, given)) if entrypoint or given else "train",
                 base=host.base,
                 environment=environment,
             )

@@ -32,7 +32,13 @@ _SUPPORTED = members_of(
     {
         "TrainingJobName": None,
         "HyperParameters": None,
-        "AlgorithmSpecification": {"TrainingImage": None, "TrainingInputMode": None, "MetricDefinitions": None},
+        "AlgorithmSpecification": {
+            "TrainingImage": None,
+            "TrainingInputMode": None,
+            "MetricDefinitions": None,
+            "ContainerEntrypoint": None,
+            "ContainerArguments": None,
+        },
         "RoleArn": None,
         "InputDataConfig": _CHANNEL,
         "OutputDataConfig": {"KmsKeyId": None, "S3OutputPath": None, "CompressionType": None},
