@@ -151,15 +151,15 @@ def new_name(kind: str) -> str:
     return f"{kind}-{next(_numbers)}"
 
 
-def until(look: Any) -> Any:
+def until(look: Any, patience_s: float = PATIENCE_S) -> Any:
     """What `look` finds, as soon as it finds something."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         found = look()
         if found:
             return found
         time.sleep(0.05)
-    raise AssertionError(f"nothing within {PATIENCE_S} s")
+    raise AssertionError(f"nothing within {patience_s} s")
 
 
 @pytest.fixture(scope="session")
