@@ -27,6 +27,8 @@ from kindling.localcloud.store import Store, StoreError
 
 DEFAULT_PORT = 5770
 _HEALTHY_WITHIN_S = 60.0
+# glibc: give freed blocks back instead of keeping some for each of the threads that answer requests.
+_ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
 _ENDED_WITHIN_S = 10.0
 _RELEASED_WITHIN_S = 10.0  # a killed process keeps its port until the last of its threads is gone
 
@@ -201,6 +203,7 @@ def _holder(port: int) -> str:
 def _start(state: Path, port: int) -> CloudInfo:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     sagemaker_sdk.write_configuration(state)
+    environment |= _ALLOCATOR
     with (state / "cloud.log").open("ab") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "kindling.localcloud.server", "--port", str(port), "--state", str(state)],

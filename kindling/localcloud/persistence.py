@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -24,6 +25,7 @@ from kindling.localcloud.seams import replace
 from kindling.localcloud.store import taking_no_more
 
 _SOON_S = 0.5
+_LARGE_AT_A_TIME = 2  # requests with large bodies, of which moto makes several copies
 _WRITER = f"moto {version('moto')}"
 _MAIN = "main"
 # A part of its own, so that its many modules are imported when somebody asks for an execution, not at every start.
@@ -245,6 +247,7 @@ class Keeping:
 
     def __init__(self, application: Callable[..., Iterable[bytes]], persistence: Persistence) -> None:
         self._application, self._persistence = application, persistence
+        self._large = threading.BoundedSemaphore(_LARGE_AT_A_TIME)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = Request(environ)
@@ -254,7 +257,8 @@ class Keeping:
             answer[:] = [status, headers]
 
         try:
-            body = self._application(environ, begin)
+            with self._large if request.is_large else nullcontext():
+                body = self._application(environ, begin)
             self._keep(request)
         except OSError as error:
             reason = taking_no_more(error)

@@ -20,6 +20,7 @@ _READING = re.compile(
 _LATER = re.compile(r"/functions/[^/]+/invocations$|/endpoints/[^/]+/(invocations|async-invocations)")
 _BUCKET_IN_HOST = re.compile(r"(.+)\.(?:s3[.-]|localhost)")
 _FORM_BYTES = 1 << 20
+_LARGE_BYTES = 4 << 20
 
 
 class Request:
@@ -34,6 +35,11 @@ class Request:
 
     def __str__(self) -> str:
         return f"{self._method} {self._path} {self.operation or ''}".strip()
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the body is one that takes memory while it is read."""
+        return int(self._environ.get("CONTENT_LENGTH") or 0) > _LARGE_BYTES
 
     @cached_property
     def changes(self) -> Changes:

@@ -39,7 +39,7 @@ class Outputs:
             place = self._place.below(unpacked)
             for name, path in archives.merged(folders):
                 if path.is_file():
-                    self._objects.write(place.below(name), path, self._key)
+                    self._objects.write(place.below(name), path, self._key, give_away=True)  # its host has ended
             return str(place)
         address = self._place.below(packed)
         archive = self._folder / packed
