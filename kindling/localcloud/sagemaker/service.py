@@ -35,7 +35,6 @@ _PRETENDED = frozenset(
         "StartNotebookInstance",
         "StartPipelineExecution",
         "UpdateEndpointWeightsAndCapacities",
-        "UpdateTrainingJob",
     }
 )
 _TAG_OPERATIONS = frozenset({"AddTags", "ListTags", "DeleteTags"})

@@ -7,11 +7,13 @@ import os
 import sys
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from moto.s3.models import s3_backends
 
 from kindling.cli import main
 from kindling.localcloud.sagemaker.training import clock as clocks
@@ -35,12 +37,12 @@ def kept(account: Account, config: dict[str, str]) -> dict[str, str]:
     """What lies at the prefix of a CheckpointConfig, by name."""
     prefix = config["S3Uri"].removeprefix(f"s3://{account.bucket}/") + "/"
     listed = account.s3.list_objects_v2(Bucket=account.bucket, Prefix=prefix).get("Contents", [])
-    return {
-        entry["Key"].removeprefix(prefix): account.s3.get_object(Bucket=account.bucket, Key=entry["Key"])["Body"]
-        .read()
-        .decode()
-        for entry in listed
-    }
+    found = {}
+    for entry in listed:
+        with suppress(account.s3.exceptions.NoSuchKey):  # removed since it was listed
+            body = account.s3.get_object(Bucket=account.bucket, Key=entry["Key"])["Body"].read()
+            found[entry["Key"].removeprefix(prefix)] = body.decode()
+    return found
 
 
 def statuses(job: dict[str, Any]) -> list[str]:
@@ -127,6 +129,32 @@ def test_only_a_spot_job_that_has_instances_is_interrupted(account: Account) -> 
     )
     assert interrupt(account, "no-such-job")[1]["message"] == "Requested resource not found."
     assert account.job(name)["TrainingJobStatus"] == "Stopped"
+
+
+def test_a_job_that_loses_its_instances_while_it_downloads_starts_again(account: Account) -> None:
+    prefix = new_name("slow")
+    account.put(f"{prefix}/0", b"text")
+    account.put(f"{prefix}/1", b"text")
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{account.bucket}/{prefix}"}
+    key = s3_backends[account.cloud.account_id]["aws"].get_bucket(account.bucket).keys[f"{prefix}/0"]
+    with key.lock:  # so that the download comes no further than the first object
+        name = account.begin(InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}], **SPOT)
+        account.job(name, "Downloading")
+        assert interrupt(account, name) == (200, {})
+    job = account.job(name)
+    again = ["Starting", "Downloading"]
+    assert statuses(job) == [*again, "Interrupted", *again, "Training", "Uploading", "Completed"]
+
+
+def test_a_job_that_is_stopped_while_it_loses_its_instances_keeps_its_model(account: Account) -> None:
+    name = account.begin(HyperParameters={"wait": "stubbornly"}, **SPOT)
+    until(lambda: is_waiting(account, name))
+    assert interrupt(account, name) == (200, {})
+    account.sagemaker.stop_training_job(TrainingJobName=name)
+    job = account.job(name)
+    assert job["TrainingJobStatus"] == "Stopped"
+    assert "Interrupted" not in statuses(job)
+    assert "algo-1" in account.reports(job)
 
 
 def test_an_ordinary_job_pays_for_all_of_its_time(account: Account) -> None:
