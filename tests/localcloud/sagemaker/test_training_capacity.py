@@ -18,6 +18,15 @@ from tests.localcloud.sagemaker.conftest import Account, new_name, until
 WHOLE = {"InstanceType": "ml.c5.18xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10}
 
 
+@pytest.fixture(autouse=True)
+def no_job_of_another_test(account: Account) -> None:
+    """A job that another test left would keep its cores, and no test here would ever get all of them."""
+    for status in ("InProgress", "Stopping"):
+        for job in account.sagemaker.list_training_jobs(StatusEquals=status, MaxResults=100)["TrainingJobSummaries"]:
+            account.sagemaker.stop_training_job(TrainingJobName=job["TrainingJobName"])
+            account.job(job["TrainingJobName"])
+
+
 def begun(job: dict[str, Any], status: str) -> Any:
     return next(step["StartTime"] for step in job["SecondaryStatusTransitions"] if step["Status"] == status)
 
