@@ -42,7 +42,7 @@ def kindling(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_killed_cloud_leaves_no_process_and_its_run_is_shown_as_interrupted(doomed: Deployment) -> None:
+def test_a_killed_cloud_leaves_no_process_and_its_run_has_failed_with_the_reason(doomed: Deployment) -> None:
     from gensim.test.utils import datapath
 
     state = doomed.target.state
@@ -65,9 +65,11 @@ def test_a_killed_cloud_leaves_no_process_and_its_run_is_shown_as_interrupted(do
     until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in started), 10, "processes end")
     assert kindling(state, "up", "--port", str(free_port())).returncode == 0
     shown = kindling(state, "show", execution.rpartition(":")[2])
-    assert "Interrupted" in shown.stdout
+    assert "FAILED" in shown.stdout
     assert "the embedded cloud ended while Train was running" in shown.stdout
-    assert "Interrupted" in kindling(state, "runs").stdout
+    listed = kindling(state, "runs").stdout
+    assert "FAILED" in listed
+    assert "the embedded cloud ended while Train was running" in listed
     jobs = Store(state / "cloud.db").all("sagemaker/training-job")
     assert [job["status"] for job in jobs.values()] == ["Failed"]
     assert not list((state / "jobs").glob("*")), "the broken job's folders are left"

@@ -20,6 +20,11 @@ from kindling.localcloud.lifecycle import CloudInfo
 ROLE = "arn:aws:iam::123456789012:role/tests"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What holds of moto is looked at first, before a cloud in this process changes it."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_conformance"))
+
+
 def free_port() -> int:
     """A port that nothing listens on."""
     with socket.socket() as probe:

@@ -325,9 +325,13 @@ def test_a_variant_is_scaled_as_its_policy_says_until_the_stack_goes(account: Ac
     def found() -> tuple[list[int], list[float]]:
         targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
         policies = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
-        values = [one["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] for one in policies]
-        return [one["MaxCapacity"] for one in targets], values
+        ours = [one for one in targets if one["ResourceId"] not in others]
+        of_ours = [one for one in policies if one["ResourceId"] not in others]
+        values = [one["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] for one in of_ours]
+        return [one["MaxCapacity"] for one in ours], values
 
+    present = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    others = {one["ResourceId"] for one in present}  # of other tests
     stacks.create_stack(StackName=stack, TemplateBody=template(2, 100))
     assert found() == ([2], [100])
     stacks.update_stack(StackName=stack, TemplateBody=template(3, 50))

