@@ -59,6 +59,7 @@ class Body:
 
     def __init__(self, files: BodyFiles, path: Path | None = None) -> None:
         self._files = files
+        self._is_first = path is None  # to refer to it; moto makes copies of keys, which come and go
         self.path = path or files.new()
 
     def write(self, content: Any) -> None:
@@ -87,7 +88,8 @@ class Body:
         """Nothing: the file goes when no key that is kept refers to it (state.py)."""
 
     def __del__(self) -> None:
-        self._files.dead.append(self.path.name)
+        if self._is_first:
+            self._files.dead.append(self.path.name)
 
 
 class Content:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
@@ -124,7 +125,7 @@ class Persistence:
     def _follow(self) -> None:
         while True:
             self._later.wait()
-            threading.Event().wait(_SOON_S)
+            time.sleep(_SOON_S)
             self._later.clear()
             try:
                 self.commit()

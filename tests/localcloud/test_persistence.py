@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from moto.cloudwatch.models import cloudwatch_backends
 
 from kindling.localcloud import lifecycle, snapshots
+from kindling.localcloud.bodies import Body, BodyFiles
 from kindling.localcloud.growing_lists import GrowingLists
 from kindling.localcloud.lifecycle import CloudError, CloudInfo
 from kindling.localcloud.metric_minutes import Minute
@@ -281,3 +282,14 @@ def test_a_metric_that_grows_in_place_is_kept_as_it_is_at_last(tmp_path: Path) -
     assert restored.histogram == minute.histogram
     assert restored.dimensions[0].value == "e"
     backend.metric_data.clear()
+
+
+def test_a_copy_of_a_body_that_goes_does_not_take_the_file_along(tmp_path: Path) -> None:
+    files = BodyFiles(tmp_path)
+    body = Body(files)
+    body.write(b"content")
+    Body(files, body.path)  # as moto's ListObjectVersions copies keys
+    assert not files.dead
+    name = body.path.name
+    del body
+    assert list(files.dead) == [name]
