@@ -93,10 +93,15 @@ class Body:
 
 
 class Content:
-    """A content too large for memory: has a length, slices, and gives its blocks one after the other."""
+    """A content too large for memory: has a length, slices, and gives its blocks one after the other.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        owner: the body that is to live as long as this.
+    """
+
+    def __init__(self, path: Path, owner: Body | None = None) -> None:
         self.path = path
+        self.owner = owner  # whose file goes when nobody has it any more
         self._file = path.open("rb")
         self._size = os.fstat(self._file.fileno()).st_size
 
@@ -197,7 +202,7 @@ def _joined(files: BodyFiles, paths: list[Path]) -> Any:
     except OSError:
         body.path.unlink(missing_ok=True)
         raise
-    return Content(body.path)  # linked by the key that is made of it; this name of the file goes with `body`
+    return Content(body.path, body)
 
 
 def _upload_checksum(upload: Any, parts: list[Any], content: Content) -> tuple[str, str, int] | None:
