@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -56,6 +57,11 @@ class Cloud:
         from kindling.localcloud.persistence import Persistence
 
         return Persistence(self)
+
+    @cached_property
+    def late(self) -> dict[str, Callable[[], None]]:
+        """What is to be done before the first request of a service is answered, by the service's name."""
+        return {}
 
     @cached_property
     def images(self) -> Images:

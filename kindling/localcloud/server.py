@@ -90,12 +90,15 @@ class Application:
 
     def _apply_late(self, service: str) -> None:
         """Apply the seams of a service that nobody asked for until now."""
-        if service not in self._late:
+        if service not in self._late and service not in self._cloud.late:
             return
         with self._applying:
             for seam in self._late.get(service, ()):
                 import_module(seam).install(self._cloud)
             self._late.pop(service, None)
+            if begin := self._cloud.late.get(service):
+                begin()
+                del self._cloud.late[service]
 
 
 def listen(cloud: Cloud, application: Application) -> BaseWSGIServer:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from kindling.localcloud import scaling
+from kindling.localcloud import snapshots
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.controls import INTERRUPT_TRAINING_JOB
+from kindling.localcloud.sagemaker.hosting.endpoints import SCALING
 from kindling.localcloud.sagemaker.limits import Limits
 from kindling.localcloud.sagemaker.runner import ProcessRunner, Runner
 from kindling.localcloud.sagemaker.seam import take_over
@@ -29,6 +30,20 @@ def install(
     )
     take_over(service)
     cloud.controls.add(INTERRUPT_TRAINING_JOB, service.training_jobs.interrupt)
-    scaling.install(cloud, service.endpoints)
+    _scale_when_asked(cloud, service)
     service.endpoints.resume()
     service.asynchronous.resume()
+
+
+def _scale_when_asked(cloud: Cloud, service: Service) -> None:
+    """Have Application Auto Scaling act on endpoints; what it imports takes longer than all the rest of SageMaker."""
+
+    def begin() -> None:
+        from kindling.localcloud import scaling
+
+        scaling.install(cloud, service.endpoints)
+
+    if snapshots.backends_of(SCALING, cloud.account_id):  # a former cloud's targets and policies
+        begin()
+    else:
+        cloud.late[SCALING] = begin

@@ -63,6 +63,8 @@ def start(state: Path) -> tuple[Cloud, Any]:
     runner = ProcessRunner(cloud.processes, cloud.images, lambda name: programs.get(name, PROGRAM))
     install(cloud, runner=runner, limits=LIMITS, cores=64)  # so that a job which waits keeps no other from running
     alarms.install(cloud, pause_s=0.1)
+    for begin in cloud.late.values():
+        begin()
     threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     return cloud, server
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from kindling.localcloud import scaling
+from kindling.localcloud import snapshots
 from kindling.localcloud.alarms import AlarmWatch
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.hosting.changes import adapted, retained
@@ -23,6 +23,8 @@ from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_o
 from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.validation import members_of, refuse_unsupported
 from kindling.localcloud.store import StoreError
+
+SCALING = "application-autoscaling"  # by the name that moto and requests' signatures have for it
 
 _logger = logging.getLogger(__name__)
 
@@ -165,7 +167,10 @@ class Endpoints:
         endpoint = self.resources.get(request["EndpointName"])
         if not endpoint.begin(DELETING):
             raise _in_progress(endpoint)
-        scaling.forget(self._around.cloud, endpoint.name)
+        if snapshots.backends_of(SCALING, self._around.cloud.account_id):  # somebody has asked for scaling
+            from kindling.localcloud import scaling
+
+            scaling.forget(self._around.cloud, endpoint.name)
         endpoint.delete(lambda: self.resources.remove(endpoint.name))
         return {}
 
