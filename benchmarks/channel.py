@@ -24,7 +24,7 @@ import psutil
 
 from kindling.localcloud import aws_images, lifecycle
 from kindling.localcloud.cloud import REGION
-from tests.ports import free_port
+from kindling.ports import free_port
 
 _BLOCK = 1 << 20
 _TRUST = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "sagemaker.amazonaws.com"}}

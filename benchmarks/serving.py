@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from benchmarks import corpus, machine
 from benchmarks.load import Loaded, load, pss_mb, running
 from kindling.environments import ROOT, EnvironmentNotMadeError, python_of
 from kindling.errors import UserError
+from kindling.ports import free_port
 
 RESULTS = machine.BUILT / "serving"
 SERVERS = ("ours", "peer", "constant")
@@ -103,7 +103,7 @@ def _servers(python: Path, kind: Kind, folder: Path, cores: int) -> Iterator[dic
     """The three servers: process id and port by name."""
     base = folder / kind.model
     model = base / "model" / f"{kind.model}.bin"
-    ports = {name: _free_port() for name in SERVERS}
+    ports = {name: free_port() for name in SERVERS}
     environ = {**os.environ, "SAGEMAKER_BASE_DIR": str(base), "KINDLING_WORKERS": str(cores)}
     sample, log = folder / f"{kind.name}.answer", folder / "{}.log"
     commands = {
@@ -186,12 +186,6 @@ def _run(command: list[object]) -> None:
     ran = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise UserError(f"{command[2]} failed:\n{ran.stdout[-1000:]}{ran.stderr[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from contract.paths import BASE_DIRECTORY, Paths
 from contract.specification import Algorithm
 from kindling.environments import python_of
 from kindling.errors import UserError
+from kindling.ports import free_port
 
 _LOOPBACK = "127.0.0.1"
 _PATIENCE_S = 10.0  # between asking a host to end and ending it
@@ -168,16 +168,10 @@ def _environments(bases: Mapping[str, Path], hosts: int) -> dict[str, dict[str, 
     if hosts > 1:
         shared |= {
             "MASTER_ADDR": _LOOPBACK,
-            "MASTER_PORT": str(_free_port()),
+            "MASTER_PORT": str(free_port()),
             "KINDLING_CPUS_PER_HOST": str(max(1, (os.cpu_count() or 1) // hosts)),
         }
     return {name: {**shared, BASE_DIRECTORY: str(base)} for name, base in bases.items()}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def _run(hosts: Sequence[Host]) -> int:

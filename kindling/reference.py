@@ -41,16 +41,25 @@ def tables(algorithm: Algorithm) -> str:
 
 
 def page_with_tables(text: str, algorithm: Algorithm) -> str:
-    """The page with the part between its markers replaced.
+    """The page of an algorithm with the part between its markers replaced.
 
     Raises:
         ValueError: the page has no markers.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the page of {algorithm.name} lacks the markers {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{tables(algorithm)}\n\n{END}{after}"
+    return between(BEGIN, END, text, tables(algorithm))
+
+
+def between(begin: str, end: str, text: str, made: str) -> str:
+    """A page with the part between two markers replaced.
+
+    Raises:
+        ValueError: the page has no such markers.
+    """
+    before, found, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found and found_end):
+        raise ValueError(f"the page lacks the markers {begin} and {end}")
+    return f"{before}{begin}\n\n{made}\n\n{end}{after}"
 
 
 def _default(hyperparameter: Hyperparameter) -> str:

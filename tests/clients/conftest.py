@@ -1,6 +1,6 @@
 """One embedded cloud for the clients of a session, started as a person starts it, and the environment it prints.
 
-These tests run in the clients' own environments, so nothing of the house is imported here.
+These tests run in the clients' own environments, so nothing of the house is imported here that needs its packages.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.ports import free_port
+from kindling.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUSE = ROOT / ".venv" / "bin" / "python"

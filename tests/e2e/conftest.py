@@ -14,8 +14,8 @@ import pytest
 
 from kindling import deployment, resources
 from kindling.localcloud import lifecycle
+from kindling.ports import free_port
 from kindling.targets import EmbeddedTarget, running_embedded_cloud
-from tests.ports import free_port
 
 ALGORITHM = "blazingtext"
 # Quick to train, yet words enough to be looked up.

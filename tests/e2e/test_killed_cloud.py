@@ -15,8 +15,8 @@ import pytest
 
 from kindling.localcloud import lifecycle
 from kindling.localcloud.store import Store
+from kindling.ports import free_port
 from tests.e2e.conftest import SMALL, Deployment, deployment_in
-from tests.ports import free_port
 
 
 @pytest.fixture

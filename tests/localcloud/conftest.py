@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import socket
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,8 +15,9 @@ import pytest
 from botocore.config import Config
 
 from kindling.localcloud import lifecycle
-from kindling.localcloud.cloud import LOOPBACK, REGION
+from kindling.localcloud.cloud import REGION
 from kindling.localcloud.lifecycle import CloudInfo
+from kindling.ports import free_port
 
 ROLE = "arn:aws:iam::123456789012:role/tests"
 
@@ -23,13 +25,6 @@ ROLE = "arn:aws:iam::123456789012:role/tests"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What holds of moto is looked at first, before a cloud in this process changes it."""
     items.sort(key=lambda item: not item.path.name.startswith("test_conformance"))
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def client_of(cloud: CloudInfo, service: str) -> Any:
@@ -52,6 +47,23 @@ def zipped(files: dict[str, str]) -> bytes:
         for name, content in files.items():
             packed.writestr(name, content)
     return archive.getvalue()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder with room for 48 MB, for the state of a cloud that has ended in the end."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("a small file system cannot be mounted here; that takes root's rights")
+    yield folder
+    lifecycle.down(folder)
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ import pytest
 
 from kindling.localcloud import aws_images, lifecycle
 from kindling.localcloud.cloud import REGION
+from kindling.ports import free_port
 from tests.localcloud.conftest import client_of
 from tests.localcloud.sagemaker.conftest import until
 from tests.localcloud.sagemaker.embedded import make_role
-from tests.ports import free_port
 
 
 def training(name: Any, role: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import pickle
 import signal
-import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +24,8 @@ from kindling.localcloud.lifecycle import CloudError, CloudInfo
 from kindling.localcloud.metric_minutes import Minute
 from kindling.localcloud.state_archive import export_state, import_state
 from kindling.localcloud.store import Store
+from kindling.ports import free_port
 from tests.localcloud.conftest import client_of
-from tests.ports import free_port
 
 PART = b"p" * 5_300_000
 
@@ -216,23 +215,6 @@ def test_a_state_of_another_moto_is_refused_in_a_sentence(state: Path) -> None:
         CloudError, match=r"the state folder was written with moto 1\.0, but this is moto .* KINDLING_STATE"
     ):
         lifecycle.up(state, free_port())
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder with room for 30 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("a small file system cannot be mounted here; that takes root's rights")
-    yield folder
-    lifecycle.down(folder)
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_told_by_every_kind_of_service_and_what_was_kept_stays(small_disk: Path) -> None:

@@ -27,8 +27,8 @@ class _SageMakerType(ResourceType):
         shape = self.aws("sagemaker").meta.service_model.operation_model(f"{verb}{self.noun}").input_shape
         return dict(_typed(shape, properties))
 
-    def make(self, name: str, properties: Properties) -> Made:
-        """Create it under a name, which a generated one may be too long for."""
+    def create(self, name: str, properties: Properties) -> Made:
+        """Make it under a name, which a generated one may be too long for."""
         named = {self.name_property: properties.get(self.name_property) or name[-_LONGEST_NAME:].lstrip("-")}
         create = getattr(self.aws("sagemaker"), f"create_{_snake(self.noun)}")
         arn = create(**self.request("Create", properties | named))[f"{self.noun}Arn"]
@@ -47,9 +47,6 @@ class Model(_SageMakerType):
     attributes = ("ModelName",)
     in_place = False
 
-    def create(self, name: str, properties: Properties) -> Made:
-        return self.make(name, properties)
-
 
 class EndpointConfig(_SageMakerType):
     """An endpoint configuration. Every change makes another one."""
@@ -57,9 +54,6 @@ class EndpointConfig(_SageMakerType):
     type, noun, name_property = "AWS::SageMaker::EndpointConfig", "EndpointConfig", "EndpointConfigName"
     attributes = ("EndpointConfigName",)
     in_place = False
-
-    def create(self, name: str, properties: Properties) -> Made:
-        return self.make(name, properties)
 
 
 class Endpoint(_SageMakerType):
@@ -70,7 +64,7 @@ class Endpoint(_SageMakerType):
 
     def create(self, name: str, properties: Properties) -> Made:
         members = chosen(properties, "EndpointName", "EndpointConfigName", "DeploymentConfig", "Tags")
-        made = self.make(name, members)
+        made = super().create(name, members)
         try:
             self._wait(made, properties["EndpointConfigName"])
         except RuntimeError:
@@ -125,7 +119,8 @@ class ModelPackageGroup(_SageMakerType):
         return bool(before.get(description) == after.get(description))
 
     def create(self, name: str, properties: Properties) -> Made:
-        made = self.make(name, {one: value for one, value in properties.items() if one != "ModelPackageGroupPolicy"})
+        members = {one: value for one, value in properties.items() if one != "ModelPackageGroupPolicy"}
+        made = super().create(name, members)
         found = self.aws("sagemaker").describe_model_package_group(ModelPackageGroupName=made.id)
         shown = {
             "CreationTime": found["CreationTime"].isoformat(),

@@ -23,7 +23,7 @@ from kindling.localcloud.sagemaker.runner import ProcessRunner
 from kindling.localcloud.sagemaker.runtime import OPERATIONS as RUNTIME_OPERATIONS
 from kindling.localcloud.sagemaker.service import Service
 from kindling.localcloud.sagemaker.validation import IGNORED, MEMBERS, Supported, service_model
-from kindling.reference import markdown_table
+from kindling.reference import between, markdown_table
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "embedded-cloud" / "api.md"
 BEGIN, END = "<!-- tables: from the service, by `make docs` -->", "<!-- end of tables -->"
@@ -105,11 +105,7 @@ def page_with_tables(text: str, found: Coverage) -> str:
     Raises:
         ValueError: the page has no markers.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the page lacks the markers {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{tables(found)}\n\n{END}{after}"
+    return between(BEGIN, END, text, tables(found))
 
 
 def _ignored(supported: Supported | None) -> str:

@@ -6,7 +6,8 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any, Generic, Protocol, TypeVar
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from moto.core.exceptions import ServiceException
 from moto.iam.models import iam_backends
@@ -27,6 +28,39 @@ class Kept(Protocol):
 
     def record(self) -> dict[str, Any]:
         """All of it as plain JSON and times, from which the same resource can be made after a restart."""
+
+
+class Requested:
+    """What a request made and nothing but its tags changes.
+
+    Args:
+        created: when, for one that a former cloud kept.
+    """
+
+    name_member: ClassVar[str]  # of the request, which holds the name
+    status = ""
+
+    def __init__(self, request: dict[str, Any], arn: str, created: datetime | None = None) -> None:
+        self.request = request
+        self.arn = arn
+        self.name: str = request[self.name_member]
+        self.tags = tags_of(request)
+        self.creation_time = self.last_modified_time = created or datetime.now(UTC)
+
+    @classmethod
+    def restored(cls, record: Mapping[str, Any]) -> Self:
+        """What `record` described."""
+        return cls(record["request"], record["arn"], record["created"])
+
+    def record(self) -> dict[str, Any]:
+        """What the store keeps."""
+        tags = [{"Key": key, "Value": value} for key, value in self.tags.items()]
+        return {"request": {**self.request, "Tags": tags}, "arn": self.arn, "created": self.creation_time}
+
+    def shown(self) -> dict[str, Any]:
+        """The members of the request that a description repeats, and the time."""
+        members = {name: value for name, value in self.request.items() if name != "Tags"}
+        return {**members, "CreationTime": self.creation_time}
 
 
 T = TypeVar("T", bound=Kept)

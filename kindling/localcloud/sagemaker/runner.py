@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from kindling.localcloud.cloud import LOOPBACK
 from kindling.localcloud.images import Images, UnknownImageError
 from kindling.localcloud.processes import Processes
 from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError
+from kindling.ports import free_port
 
 # What a process needs of this machine to run at all; everything else of a container's environment is the job's.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
@@ -182,10 +182,3 @@ class _Process:
     def _end_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind((LOOPBACK, 0))
-        return int(listener.getsockname()[1])

@@ -103,19 +103,24 @@ def test_resources_are_made_waited_for_asked_and_deleted(trained: ModelTrainer, 
     assert name not in [found.endpoint_name for found in Endpoint.get_all()]
 
 
-def test_a_builder_makes_an_endpoint_of_a_trainers_model(
-    trained: ModelTrainer, session: Session, image: str, cloud: Cloud
-) -> None:
-    artifacts = job_of(trained).model_artifacts.s3_model_artifacts
+def built(trained: ModelTrainer, session: Session, image: str, role: str) -> ModelBuilder:
+    """A builder that has made a model of what a trainer trained."""
     builder = ModelBuilder(
         model=trained,
         image_uri=image,
-        role_arn=cloud.role,
+        role_arn=role,
         sagemaker_session=session,
         instance_type="ml.m5.large",
-        s3_model_data_url=artifacts,
+        s3_model_data_url=job_of(trained).model_artifacts.s3_model_artifacts,
     )
     builder.build()
+    return builder
+
+
+def test_a_builder_makes_an_endpoint_of_a_trainers_model(
+    trained: ModelTrainer, session: Session, image: str, cloud: Cloud
+) -> None:
+    builder = built(trained, session, image, cloud.role)
     endpoint: Any = builder.deploy(endpoint_name="built", wait=False)
     endpoint.wait_for_status("InService")
     assert vector_lengths(endpoint) == [10, 10]
@@ -131,16 +136,7 @@ def test_a_failed_job_says_why(session: Session, image: str, cloud: Cloud, text:
 def test_deploy_waits_until_the_endpoint_answers(
     trained: ModelTrainer, session: Session, image: str, cloud: Cloud
 ) -> None:
-    artifacts = job_of(trained).model_artifacts.s3_model_artifacts
-    builder = ModelBuilder(
-        model=trained,
-        image_uri=image,
-        role_arn=cloud.role,
-        sagemaker_session=session,
-        instance_type="ml.m5.large",
-        s3_model_data_url=artifacts,
-    )
-    builder.build()
+    builder = built(trained, session, image, cloud.role)
     endpoint: Any = builder.deploy(endpoint_name="waited-for")
     assert vector_lengths(endpoint) == [10, 10]
     endpoint.delete()

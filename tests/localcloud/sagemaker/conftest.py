@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.sagemaker.objects import Objects
 from tests.localcloud.sagemaker.embedded import IMAGE, client, make_role, start
 
 PATIENCE_S = 60
@@ -171,3 +173,16 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     cloud.processes.end_all(grace_s=0)
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def held_downloads(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """While it is not set, no object gets to a host."""
+    gate, read_into = threading.Event(), Objects.read_into
+
+    def read_later(*arguments: Any) -> None:
+        assert gate.wait(PATIENCE_S)
+        read_into(*arguments)
+
+    monkeypatch.setattr(Objects, "read_into", read_later)
+    return gate

@@ -25,7 +25,7 @@ from kindling.localcloud.images import Image
 from kindling.localcloud.persistence import Keeping
 from kindling.localcloud.sagemaker import Limits, install
 from kindling.localcloud.sagemaker.runner import ProcessRunner, Program
-from tests.ports import free_port
+from kindling.ports import free_port
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:small"
 SERVING_IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:serving"

@@ -15,7 +15,6 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from kindling.localcloud import lifecycle
 from kindling.localcloud.controls import CONTROL_PATH, INTERRUPT_TRAINING_JOB
 from kindling.localcloud.executions import INTERRUPTED, records
+from kindling.ports import free_port
 from tests.localcloud.conftest import ROLE, client_of
 from tests.localcloud.sagemaker.conftest import Account, new_name, until
 from tests.localcloud.sagemaker.test_killed_server import embedded
-from tests.ports import free_port
 
 RUNS = [0, *(pytest.param(run, marks=pytest.mark.slow) for run in range(1, 20))]
 each_run = pytest.mark.parametrize("run", RUNS)
@@ -202,22 +201,6 @@ def interrupted(account: Account, name: str) -> bool:
     except urllib.error.HTTPError:  # it has no instances now
         return False
     return True
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder with room for 48 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("a small file system cannot be mounted here; that takes root's rights")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 @each_run

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from kindling.localcloud.sagemaker import archives
-from kindling.localcloud.sagemaker.objects import Objects
 from kindling.localcloud.sagemaker.surroundings import machine_cores
 from tests.localcloud.sagemaker.conftest import Account, new_name, until
 
@@ -110,16 +109,8 @@ def test_the_number_of_cores_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_job_that_is_stopped_while_it_downloads_is_stopped_without_a_model(
-    account: Account, monkeypatch: pytest.MonkeyPatch
+    account: Account, held_downloads: threading.Event
 ) -> None:
-    gate = threading.Event()
-    read_into = Objects.read_into
-
-    def read_later(*arguments: Any) -> None:
-        assert gate.wait(60)
-        read_into(*arguments)
-
-    monkeypatch.setattr(Objects, "read_into", read_later)
     prefix = new_name("slow")
     for number in range(2):
         account.put(f"{prefix}/{number}", b"text")
@@ -127,7 +118,7 @@ def test_a_job_that_is_stopped_while_it_downloads_is_stopped_without_a_model(
     name = account.begin(InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}])
     account.job(name, "Downloading")
     account.sagemaker.stop_training_job(TrainingJobName=name)
-    gate.set()
+    held_downloads.set()
     job = account.job(name)
     assert statuses(job) == ["Starting", "Downloading", "Stopping", "Stopped"]
     assert "ModelArtifacts" not in job

@@ -16,7 +16,6 @@ import psutil
 import pytest
 
 from kindling.cli import main
-from kindling.localcloud.sagemaker.objects import Objects
 from kindling.localcloud.sagemaker.training import clock as clocks
 from kindling.localcloud.sagemaker.training.clock import Clock
 from kindling.localcloud.sagemaker.training.job import OVER_WAIT, OVERTIME
@@ -133,16 +132,8 @@ def test_only_a_spot_job_that_has_instances_is_interrupted(account: Account) -> 
 
 
 def test_a_job_that_loses_its_instances_while_it_downloads_starts_again(
-    account: Account, monkeypatch: pytest.MonkeyPatch
+    account: Account, held_downloads: threading.Event
 ) -> None:
-    gate = threading.Event()
-    read_into = Objects.read_into
-
-    def read_later(*arguments: Any) -> None:
-        assert gate.wait(60)
-        read_into(*arguments)
-
-    monkeypatch.setattr(Objects, "read_into", read_later)
     prefix = new_name("slow")
     account.put(f"{prefix}/0", b"text")
     account.put(f"{prefix}/1", b"text")
@@ -150,7 +141,7 @@ def test_a_job_that_loses_its_instances_while_it_downloads_starts_again(
     name = account.begin(InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}], **SPOT)
     account.job(name, "Downloading")
     assert interrupt(account, name) == (200, {})
-    gate.set()
+    held_downloads.set()
     again = ["Starting", "Downloading"]
     assert statuses(account.job(name)) == [*again, "Interrupted", *again, "Training", "Uploading", "Completed"]
 

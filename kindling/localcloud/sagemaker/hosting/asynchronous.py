@@ -49,7 +49,6 @@ class AsyncInvocations:
         self._waiting: dict[str, dict[str, AsyncRequest]] = defaultdict(dict)  # by endpoint and key, in their order
         self._unfinished: Counter[str] = Counter()  # by endpoint: waiting or under way
         self._under_way: Counter[Instance] = Counter()
-        self._restored: set[str] = set()  # keys of requests that a former cloud accepted
         self._dispatcher: threading.Thread | None = None
         self._measured: dict[str, float] = {}
 
@@ -60,7 +59,6 @@ class AsyncInvocations:
             return
         with self._changed:
             for request in sorted(kept, key=lambda request: request.received):
-                self._restored.add(request.key)
                 self._enqueue(request)
 
     def accept(self, request: Mapping[str, Any], body: bytes) -> Reply:
@@ -125,7 +123,7 @@ class AsyncInvocations:
                 self._forget(request)  # its endpoint is gone, and with it, as on the service, the queue
             elif request.expired:
                 expired.append(request)
-            elif fleet is not None and self._has_places(request) and (instance := self._free(fleet)) is not None:
+            elif fleet is not None and (instance := self._free(fleet)) is not None:
                 self._under_way[instance] += 1
                 self._start(self._run, request, instance)
             else:
@@ -138,17 +136,6 @@ class AsyncInvocations:
 
     def _start(self, work: Any, *given: Any) -> None:
         threading.Thread(target=work, args=given, name="async invocation", daemon=True).start()
-
-    def _has_places(self, request: AsyncRequest) -> bool:
-        """Whether a request's input and output are there.
-
-        The cloud forgets its buckets when it ends; a request that outlived it waits until they are made again.
-        """
-        if request.key not in self._restored:
-            return True
-        location, objects = request.request.get("InputLocation"), self._around.objects
-        found = location is None or objects.exists(Address.parse(location))
-        return found and objects.has_bucket(Address.parse(request.output).bucket)
 
     def _free(self, fleet: Fleet) -> Instance | None:
         """The healthy instance with the fewest requests, when it may have one more."""
@@ -261,7 +248,6 @@ class AsyncInvocations:
 
     def _forget(self, request: AsyncRequest) -> None:
         with self._changed:
-            self._restored.discard(request.key)
             self._unfinished[request.endpoint] -= 1
         try:
             self._store.remove(_KIND, request.key)

@@ -106,11 +106,6 @@ class DeploymentConfig:
             alarms=alarms,
         )
 
-    @property
-    def gradual(self) -> bool:
-        """Whether two configurations serve at the same time for a while."""
-        return self.step is not None
-
     def check(self, present: Sequence[Variant], coming: Sequence[Variant], instances: Mapping[str, int]) -> None:
         """Refuse a policy that does not fit the variants.
 

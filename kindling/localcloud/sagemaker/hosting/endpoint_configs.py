@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from kindling.localcloud.cloud import Cloud
@@ -12,7 +12,7 @@ from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.hosting.inference_options import ASYNCHRONOUS, CAPTURE, capture_of, check_options
 from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.listing import answer, page
-from kindling.localcloud.sagemaker.resources import Operation, Resources, tags_of
+from kindling.localcloud.sagemaker.resources import Operation, Requested, Resources
 from kindling.localcloud.sagemaker.validation import IGNORED, Supported, members_of, refuse_unsupported, require
 
 _VARIANT: Supported = {
@@ -89,17 +89,13 @@ class Variant:
         )
 
 
-class EndpointConfig:
+class EndpointConfig(Requested):
     """What an endpoint serves."""
 
-    status = ""
+    name_member = "EndpointConfigName"
 
     def __init__(self, request: dict[str, Any], arn: str, created: datetime | None = None) -> None:
-        self.request = request
-        self.arn = arn
-        self.name: str = request["EndpointConfigName"]
-        self.tags = tags_of(request)
-        self.creation_time = self.last_modified_time = created or datetime.now(UTC)
+        super().__init__(request, arn, created)
         self.capture: dict[str, Any] | None = capture_of(request)
         self.asynchronous: dict[str, Any] | None = request.get("AsyncInferenceConfig")
 
@@ -118,26 +114,10 @@ class EndpointConfig:
             request["DataCaptureConfig"] = other.request["DataCaptureConfig"]
         return EndpointConfig(request, self.arn, self.creation_time)
 
-    @classmethod
-    def restored(cls, record: Mapping[str, Any]) -> EndpointConfig:
-        """What `record` described."""
-        return cls(record["request"], record["arn"], record["created"])
-
-    def record(self) -> dict[str, Any]:
-        """What the store keeps."""
-        tags = [{"Key": key, "Value": value} for key, value in self.tags.items()]
-        return {"request": {**self.request, "Tags": tags}, "arn": self.arn, "created": self.creation_time}
-
     def describe(self) -> dict[str, Any]:
         """What DescribeEndpointConfig answers."""
-        shown = {name: value for name, value in self.request.items() if name != "Tags"}
-        variants = [{"InitialVariantWeight": 1.0, **variant} for variant in shown["ProductionVariants"]]
-        return {
-            **shown,
-            "ProductionVariants": variants,
-            "EndpointConfigArn": self.arn,
-            "CreationTime": self.creation_time,
-        }
+        variants = [{"InitialVariantWeight": 1.0, **variant} for variant in self.request["ProductionVariants"]]
+        return {**self.shown(), "ProductionVariants": variants, "EndpointConfigArn": self.arn}
 
 
 class EndpointConfigs:

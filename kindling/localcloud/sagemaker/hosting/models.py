@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
@@ -11,7 +11,7 @@ from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.model_data import check_exists, check_source, data_of, is_multi, is_packed
 from kindling.localcloud.sagemaker.objects import Address
 from kindling.localcloud.sagemaker.registry.packages import ModelPackages
-from kindling.localcloud.sagemaker.resources import Operation, Resources, require_role, tags_of
+from kindling.localcloud.sagemaker.resources import Operation, Requested, Resources, require_role
 from kindling.localcloud.sagemaker.surroundings import Surroundings
 from kindling.localcloud.sagemaker.validation import IGNORED, Supported, members_of, refuse_unsupported, require
 
@@ -41,17 +41,13 @@ _SUPPORTED = members_of(
 )
 
 
-class Model:
+class Model(Requested):
     """An image, a model.tar.gz (or the files of a model) and the environment to serve it with."""
 
-    status = ""
+    name_member = "ModelName"
 
     def __init__(self, request: dict[str, Any], arn: str, created: datetime | None = None) -> None:
-        self.request = request
-        self.arn = arn
-        self.name: str = request["ModelName"]
-        self.tags = tags_of(request)
-        self.creation_time = self.last_modified_time = created or datetime.now(UTC)
+        super().__init__(request, arn, created)
         self.container: dict[str, Any] = container_of(request)
         self.image: str = self.container["Image"]
         self.environment: dict[str, str] = self.container.get("Environment", {})
@@ -72,25 +68,9 @@ class Model:
         """Whether `data` is the beginning of the addresses of many models, which invocations name."""
         return is_multi(self.container)
 
-    @classmethod
-    def restored(cls, record: Mapping[str, Any]) -> Model:
-        """What `record` described."""
-        return cls(record["request"], record["arn"], record["created"])
-
-    def record(self) -> dict[str, Any]:
-        """What the store keeps."""
-        tags = [{"Key": key, "Value": value} for key, value in self.tags.items()]
-        return {"request": {**self.request, "Tags": tags}, "arn": self.arn, "created": self.creation_time}
-
     def describe(self) -> dict[str, Any]:
         """What DescribeModel answers."""
-        shown = {name: value for name, value in self.request.items() if name != "Tags"}
-        return {
-            **shown,
-            "ModelArn": self.arn,
-            "CreationTime": self.creation_time,
-            "EnableNetworkIsolation": self.isolated,
-        }
+        return {**self.shown(), "ModelArn": self.arn, "EnableNetworkIsolation": self.isolated}
 
 
 class Models:
