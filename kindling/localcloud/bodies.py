@@ -110,7 +110,11 @@ class Content:
 
     def __getitem__(self, part: slice) -> bytes:
         begin, end, _ = part.indices(self._size)
-        return os.pread(self._file.fileno(), max(0, end - begin), begin)
+        blocks = []
+        while begin < end and (block := os.pread(self._file.fileno(), end - begin, begin)):
+            blocks.append(block)  # one read gives 2 GB at most
+            begin += len(block)
+        return b"".join(blocks)
 
     def __iter__(self) -> Iterator[bytes]:
         for begin in range(0, self._size, _BLOCK_BYTES):

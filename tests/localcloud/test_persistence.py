@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from moto.cloudwatch.models import cloudwatch_backends
 
 from kindling.localcloud import lifecycle, snapshots
-from kindling.localcloud.bodies import Body, BodyFiles
+from kindling.localcloud.bodies import Body, BodyFiles, Content
 from kindling.localcloud.growing_lists import GrowingLists
 from kindling.localcloud.lifecycle import CloudError, CloudInfo
 from kindling.localcloud.metric_minutes import Minute
@@ -275,3 +275,13 @@ def test_a_copy_of_a_body_that_goes_does_not_take_the_file_along(tmp_path: Path)
     name = body.path.name
     del body
     assert list(files.dead) == [name]
+
+
+def test_a_range_is_whole_though_one_read_gives_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(bytes(range(200)))
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, size, at: pread(file, min(size, 7), at))
+    content = Content(tmp_path / "file")
+    assert content[3:190] == bytes(range(3, 190))
+    assert content[190:500] == bytes(range(190, 200))
+    assert b"".join(content) == bytes(range(200))
