@@ -13,8 +13,8 @@ import threading
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
-from types import FunctionType
-from typing import Any, ClassVar
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
 
 _ATTEMPTS = 100
 _LOCK, _RLOCK = type(threading.Lock()), type(threading.RLock())
@@ -113,8 +113,12 @@ class _Pickler(pickle.Pickler):
         kind = type(value)
         if kind in (_LOCK, _RLOCK):
             return _lock, (kind is _RLOCK,)
+        if kind is threading.Condition:
+            return _condition, ()
         if kind is FunctionType and "<locals>" in value.__qualname__:
             return _lost_function, ()
+        if isinstance(value, type) or kind in (FunctionType, BuiltinFunctionType):
+            return self._by_name(value)
         if kind is weakref.WeakValueDictionary:
             return weakref.WeakValueDictionary, (), None, None, iter(list(value.items()))
         if kind.__module__.startswith("cryptography."):
@@ -124,6 +128,13 @@ class _Pickler(pickle.Pickler):
         if kind.__module__.startswith("moto."):
             return self._of_moto(kind, value)
         return NotImplemented
+
+    @staticmethod
+    def _by_name(value: Any) -> Any:
+        """A class or a function, which a name stands for, if that can be read back."""
+        if value.__qualname__ in _ALLOWED.get(value.__module__, ()) or _is_motos_class(value):
+            return NotImplemented
+        raise pickle.PicklingError(f"{value.__module__}.{value.__qualname__} has no place in a snapshot")
 
     def _of_moto(self, kind: type, value: Any) -> Any:
         from moto.core.base_backend import BaseBackend
@@ -142,40 +153,47 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    _ALLOWED: ClassVar[Mapping[str, Set[str]]] = {
-        "builtins": {
-            "set",
-            "frozenset",
-            "bytearray",
-            "complex",
-            "object",
-            "list",
-            "dict",
-            "tuple",
-            "int",
-            "str",
-            "float",
-            "bool",
-        },
-        "collections": {"OrderedDict", "defaultdict", "deque", "Counter"},
-        "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
-        "decimal": {"Decimal"},
-        "uuid": {"UUID"},
-        "weakref": {"WeakValueDictionary"},
-        "re": {"_compile"},
-        "requests.structures": {"CaseInsensitiveDict"},
-        __name__: {"_aws_own_policy", "_backend", "_lock", "_lost_function", "_private_key", "_resource"},
-        "kindling.localcloud.resources.base": {"Made"},
-    }
-
     def find_class(self, module: str, name: str) -> Any:
-        if name in self._ALLOWED.get(module, ()):
+        if name in _ALLOWED.get(module, ()):
             return super().find_class(module, name)
-        if module.startswith("moto.") and "." not in name:
+        if module.startswith("moto."):
             found = super().find_class(module, name)
-            if isinstance(found, type) and found.__module__.startswith("moto."):
+            if _is_motos_class(found):
                 return found
         raise UnreadableSnapshotError(f"it asks for {module}.{name}, which no snapshot holds")
+
+
+# What a snapshot may hold beside moto's classes. It is looked at when one is written, too: one that could not be read
+# back would lose everything.
+_ALLOWED: Mapping[str, Set[str]] = {
+    "builtins": {
+        "bool",
+        "bytearray",
+        "complex",
+        "dict",
+        "float",
+        "frozenset",
+        "int",
+        "list",
+        "object",
+        "set",
+        "str",
+        "tuple",
+    },
+    "collections": {"Counter", "OrderedDict", "defaultdict", "deque"},
+    "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
+    "decimal": {"Decimal"},
+    "kindling.localcloud.resources.base": {"Made"},
+    "re": {"_compile"},
+    "requests.structures": {"CaseInsensitiveDict"},
+    "uuid": {"UUID"},
+    "weakref": {"WeakValueDictionary"},
+    __name__: {"_aws_own_policy", "_backend", "_condition", "_lock", "_lost_function", "_private_key", "_resource"},
+}
+
+
+def _is_motos_class(value: object) -> bool:
+    return isinstance(value, type) and value.__module__.startswith("moto.")
 
 
 # moto's packages whose services have another name.
@@ -222,6 +240,10 @@ def _kind(service: str) -> Any:
 
 def _lock(reentrant: bool) -> Any:
     return threading.RLock() if reentrant else threading.Lock()
+
+
+def _condition() -> threading.Condition:
+    return threading.Condition()
 
 
 def _lost_function() -> None:

@@ -103,6 +103,10 @@ def test_the_small_state_of_every_service_and_what_grows_outlive_kill_9(state: P
     signing = {"KeyId": key, "Message": b"m", "SigningAlgorithm": "RSASSA_PSS_SHA_256"}
     signature = client_of(cloud, "kms").sign(**signing)["Signature"]
     topic = client_of(cloud, "sns").create_topic(Name="news")["TopicArn"]
+    queue = client_of(cloud, "sqs").create_queue(QueueName="heard")["QueueUrl"]
+    client_of(cloud, "sqs").send_message(QueueUrl=queue, MessageBody="kept")
+    rule = {"EventPattern": '{"source": ["aws.sagemaker"]}'}
+    client_of(cloud, "events").put_rule(Name="rule", **rule)
     logs = client_of(cloud, "logs")
     logs.create_log_group(logGroupName="group")
     logs.create_log_stream(logGroupName="group", logStreamName="stream")
@@ -121,6 +125,11 @@ def test_the_small_state_of_every_service_and_what_grows_outlive_kill_9(state: P
     assert client_of(cloud, "ssm").get_parameter(Name="/a/b")["Parameter"]["Value"] == "kept"
     assert client_of(cloud, "kms").verify(**signing, Signature=signature)["SignatureValid"]
     assert [one["TopicArn"] for one in client_of(cloud, "sns").list_topics()["Topics"]] == [topic]
+    sqs = client_of(cloud, "sqs")
+    [message] = sqs.receive_message(QueueUrl=sqs.get_queue_url(QueueName="heard")["QueueUrl"])["Messages"]
+    assert message["Body"] == "kept"
+    assert client_of(cloud, "events").describe_rule(Name="rule")["EventPattern"] == rule["EventPattern"]
+    assert "does not outlive" not in (state / "cloud.log").read_text()
     events = client_of(cloud, "logs").get_log_events(logGroupName="group", logStreamName="stream")["events"]
     assert [event["message"] for event in events] == ["one", "two"]
     [metric] = client_of(cloud, "cloudwatch").list_metrics(Namespace="own")["Metrics"]

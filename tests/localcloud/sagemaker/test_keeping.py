@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from kindling.localcloud.snapshots import loads
 from tests.localcloud.sagemaker.conftest import Account, new_name
 
 
-def test_a_service_whose_state_cannot_be_written_down_is_left_out_and_the_others_are_kept(
-    account: Account, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("stubborn", [(number for number in [1]), threading.Event(), os.system])
+def test_a_service_whose_state_cannot_be_written_down_and_read_back_is_left_out_and_the_others_are_kept(
+    account: Account, caplog: pytest.LogCaptureFixture, stubborn: object
 ) -> None:
     persistence, name = account.cloud.persistence, new_name("topic")
     backend = ssm_backends[account.cloud.account_id]["us-east-1"]
-    setattr(backend, "stubborn", (number for number in [1]))  # noqa: B010  a generator has no form as bytes
+    setattr(backend, "stubborn", stubborn)  # noqa: B010  it has no such attribute
     try:
         account.client("sns").create_topic(Name=name)
         assert "ssm does not outlive this process" in caplog.text
