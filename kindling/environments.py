@@ -160,12 +160,14 @@ def _install(name: str, *arguments: str) -> None:
 
 
 def _install_torch(name: str, version: str) -> None:
-    # pip, not uv: it honours the machine's own find-links and index settings, where a CPU build may lie.
-    command = [str(python_of(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    # pip, not uv: it honours the machine's own find-links and index settings, where a CPU build may lie. The lock file
+    # has all that a CPU build needs; of what a configured index gives, CUDA's build needs its own libraries.
+    command = [str(python_of(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     wanted = f"torch=={version}"
-    from_index = [*command, "--index-url", _TORCH_CPU_INDEX, "--retries", "1", "--timeout", "15", wanted]
+    from_index = [*command, "--no-deps", "--index-url", _TORCH_CPU_INDEX, "--retries", "1", "--timeout", "15", wanted]
     if subprocess.run(from_index, capture_output=True, check=False).returncode != 0:
         _run([*command, wanted], f"installing {wanted}")
+    _run([str(python_of(name)), "-c", "import torch"], f"importing {wanted}, just installed,")
 
 
 def _run(command: list[str], doing: str) -> None:
