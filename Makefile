@@ -9,6 +9,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 UV := $(BIN)/uv
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements/kindling.txt)
+# Compiled now, once: a start of the embedded cloud imports a thousand modules, and some systems keep none compiled.
+INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 PACKAGES := kindling stacks lambdas containers tests benchmarks examples app.py
 ALGORITHMS := $(patsubst containers/%/algorithm.toml,%,$(wildcard containers/*/algorithm.toml))
 # Algorithms' tests run in the algorithms' own environments, the rest in .venv.
@@ -32,13 +34,13 @@ setup: .venv/.house node_modules/.package-lock.json  ## .venv with the kindling 
 
 .venv/.house: .venv/.uv pyproject.toml containers/contract/pyproject.toml
 	@echo "installing the packages of requirements/kindling.txt"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/kindling.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps -e . -e containers/contract
+	@$(INSTALL) --require-hashes -r requirements/kindling.txt
+	@$(INSTALL) --no-deps -e . -e containers/contract
 	@touch $@
 
 .venv/.tests: .venv/.house requirements/dev.txt
 	@echo "installing the packages of requirements/dev.txt"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
 node_modules/.package-lock.json: package.json package-lock.json .venv/.house

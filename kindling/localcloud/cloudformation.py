@@ -37,6 +37,7 @@ def install(cloud: Cloud) -> None:
     _refuse_unknown_types()
     _name_what_failed()
     _update_dependents()
+    _compare_parameters_as_given()
     _leave_nothing_half_made()
 
 
@@ -220,6 +221,24 @@ def references(value: Any) -> Iterator[str]:
                 yield from references(one)
 
 
+def _compare_parameters_as_given() -> None:
+    """A stack's parameters are those that it was given, and defaults: moto has the values of SSM that they name."""
+    from moto.cloudformation.models import Stack
+    from moto.cloudformation.responses import CloudFormationResponse
+
+    def defaults(stack: Any) -> dict[str, str]:
+        declared = (stack.template_dict.get("Parameters") or {}).items()
+        return {name: parameter["Default"] for name, parameter in declared if "Default" in parameter}
+
+    def has_parameters(self: Any, others: dict[str, str]) -> bool:
+        return bool(self.stack_parameters == {**defaults(self), **others})
+
+    # An update says itself that there is nothing to do, and a change set fails for it, which is how it is told there.
+    replace(CloudFormationResponse, "_validate_different_update", lambda *_: None)
+    replace(Stack, "stack_parameters", property(lambda self: {**defaults(self), **self.parameters}))
+    replace(Stack, "has_parameters", has_parameters)
+
+
 def _leave_nothing_half_made() -> None:
     """A stack that cannot be created is removed with what it had made; one that cannot be deleted or changed stays.
 
@@ -250,11 +269,9 @@ def _leave_nothing_half_made() -> None:
     ) -> Any:
         stack = self.get_stack(name)
         former, present = [export.name for export in stack.exports], stack.template
-        declared = (stack.template_dict.get("Parameters") or {}).items()
-        defaults = {one: parameter["Default"] for one, parameter in declared if "Default" in parameter}
-        stack.parameters = {**defaults, **stack.parameters}  # what UsePreviousValue refers to
-        resolved = {**defaults, **self._resolve_update_parameters(instance=stack, incoming_params=parameters)}
-        if stack.has_template(template) and resolved == stack.parameters and tags in (None, stack.tags):
+        stack.parameters = stack.stack_parameters  # what UsePreviousValue refers to
+        resolved = self._resolve_update_parameters(instance=stack, incoming_params=parameters)
+        if stack.has_template(template) and stack.has_parameters(resolved) and tags in (None, stack.tags):
             raise ValidationError(message="No updates are to be performed.")
         try:
             updated = update(self, name, template, role_arn, parameters, tags)
@@ -279,7 +296,7 @@ def _leave_nothing_half_made() -> None:
             else:
                 _take_back_update(stack, present)
             raise _worded(error) from error
-        stack.template = change_set.template
+        stack.template, stack.parameters = change_set.template, change_set.parameters
         stack._parse_template()
         stack.output_map = OutputMap(stack.resource_map, stack.template_dict, stack.stack_id)
         self.exports.update({export.name: export for export in stack.exports})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 
 def body(value: str) -> str:
     properties = {"Type": "String", "Value": value}
@@ -87,3 +89,69 @@ def test_a_change_set_tells_what_would_be_replaced_and_what_follows_it(aws: Any)
     [change] = stacks.describe_change_set(**request)["Changes"]
     assert change["ResourceChange"]["LogicalResourceId"] == "Parameter"
     stacks.delete_stack(StackName="told")
+
+
+def test_a_stack_that_only_has_change_sets_takes_more_of_them_and_is_there_once(aws: Any) -> None:
+    stacks, name = aws("cloudformation"), "to-be-made"
+    made = [
+        stacks.create_change_set(StackName=name, ChangeSetName=f"set-{value}", TemplateBody=body(value))
+        for value in ("first", "second")
+    ]
+    assert made[0]["StackId"] == made[1]["StackId"]
+    [stack] = [one for one in stacks.describe_stacks()["Stacks"] if one["StackName"] == name]
+    assert (stack["StackStatus"], stack["StackId"]) == ("REVIEW_IN_PROGRESS", made[0]["StackId"])
+    stacks.execute_change_set(StackName=name, ChangeSetName="set-first")
+    [resource] = stacks.describe_stack_resources(StackName=name)["StackResources"]
+    assert resource["StackId"] == made[0]["StackId"]
+    assert aws("ssm").get_parameter(Name=resource["PhysicalResourceId"])["Parameter"]["Value"] == "first"
+    already = "already exists and cannot be created again with the changeSet \\[set-third\\]"
+    with pytest.raises(stacks.exceptions.ClientError, match=already):
+        stacks.create_change_set(StackName=name, ChangeSetName="set-third", TemplateBody=body("third"))
+    stacks.delete_stack(StackName=name)
+
+
+def test_a_change_set_that_is_not_there_is_told_by_its_own_error(aws: Any) -> None:
+    stacks = aws("cloudformation")
+    stacks.create_stack(StackName="without", TemplateBody=body("old"))
+    for look in (stacks.describe_change_set, stacks.execute_change_set):
+        with pytest.raises(stacks.exceptions.ChangeSetNotFoundException, match=r"ChangeSet \[nowhere\] does not exist"):
+            look(StackName="without", ChangeSetName="nowhere")
+    stacks.delete_stack(StackName="without")
+
+
+def test_a_previous_value_is_what_was_given_and_not_what_it_names(aws: Any) -> None:
+    """The CDK gives its templates a parameter that names one of SSM, and keeps it at every update."""
+
+    def template(description: str) -> str:
+        resource = {"Type": "String", "Value": {"Ref": "Named"}, "Description": description}
+        return json.dumps(
+            {
+                "Parameters": {"Named": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/named"}},
+                "Resources": {"Copy": {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/copy"} | resource}},
+            }
+        )
+
+    stacks, ssm = aws("cloudformation"), aws("ssm")
+    ssm.put_parameter(Name="/named", Value="what it holds", Type="String")
+    ssm.put_parameter(Name="/other", Value="something else", Type="String")
+    request = {"StackName": "copied", "Parameters": [{"ParameterKey": "Named", "UsePreviousValue": True}]}
+
+    def execute(name: str, text: str, **more: Any) -> str:
+        stacks.create_change_set(
+            **(request | more), ChangeSetName=name, ChangeSetType="UPDATE", TemplateBody=template(text)
+        )
+        stacks.execute_change_set(StackName="copied", ChangeSetName=name)
+        return str(ssm.get_parameter(Name="/copy")["Parameter"]["Value"])
+
+    stacks.create_stack(StackName="copied", TemplateBody=template("first"))
+    assert execute("second", "second") == "what it holds"
+    assert execute("third", "second", Parameters=[{"ParameterKey": "Named", "ParameterValue": "/other"}]) == (
+        "something else"
+    )
+    assert execute("fourth", "fourth") == "something else"
+    stacks.create_change_set(
+        **request, ChangeSetName="nothing", ChangeSetType="UPDATE", TemplateBody=template("fourth")
+    )
+    nothing = stacks.describe_change_set(StackName="copied", ChangeSetName="nothing")
+    assert (nothing["Status"], nothing["Changes"]) == ("FAILED", [])
+    stacks.delete_stack(StackName="copied")
