@@ -1,6 +1,11 @@
 # `make demo` and `make test` need Python 3.11, a C++ compiler, make and git; all else they install below this folder.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORPUS ?= botocore
+RUNNER ?= process
+# Of `make images`: one algorithm, or all; GPU=1 builds what trains on a GPU. Of `make base-image`: a folder of wheels.
+ALGORITHM ?=
+GPU ?=
+WHEELS ?=
 TESTS ?=
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -17,7 +22,7 @@ ALGORITHMS := $(patsubst containers/%/algorithm.toml,%,$(wildcard containers/*/a
 HOUSE_TESTS := tests containers/contract
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup setup-tests setup-clients demo test test-fast test-slow test-containers check format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving clean
+.PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers check format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving clean
 
 help:  ## What can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -56,8 +61,14 @@ setup-client-%: .venv/.house
 
 setup-clients: setup-client-awscli setup-client-sagemaker-v2 setup-client-sagemaker-v3
 
-demo: setup  ## Deploy to the embedded cloud, train word vectors, evaluate, serve and query them (CORPUS=botocore|text8|path)
-	@$(BIN)/kindling demo --corpus '$(CORPUS)'
+demo: setup  ## Deploy to the embedded cloud, train word vectors, evaluate, serve and query them (CORPUS=botocore|text8|path, RUNNER=process|docker)
+	@$(BIN)/kindling demo --corpus '$(CORPUS)' --runner '$(RUNNER)'
+
+images: .venv/.house  ## Build the algorithms' images (ALGORITHM=name for one, GPU=1 for what trains on a GPU); needs a Docker engine
+	@$(BIN)/python -m kindling.image_builds images $(ALGORITHM) $(if $(GPU),--gpu)
+
+base-image: .venv/.house  ## Make the images' base of Debian's packages, where none can be pulled (WHEELS=folder of wheels); needs root
+	@$(BIN)/python -m kindling.image_builds base $(if $(WHEELS),--wheels '$(WHEELS)')
 
 test: setup-tests setup-client-sagemaker-v2  ## All tests but the slow ones (TESTS=folder runs one folder's)
 	@TESTS='$(TESTS)' $(BIN)/python -m tests.run
@@ -82,8 +93,11 @@ test-fast-%:
 test-slow: setup-tests setup-clients  ## The tests that take minutes
 	@$(BIN)/python -m tests.run --slow
 
-test-containers: setup-tests  ## Build and run the images; needs a Docker engine
-	@if docker info >/dev/null 2>&1; then $(BIN)/python -m tests.run tests/containers; \
+test-containers: setup-tests setup-client-sagemaker-v2  ## Build and run the images, and the embedded cloud with them; needs a Docker engine
+	@if docker info >/dev/null 2>&1; then \
+		$(BIN)/python -m kindling.image_builds base --if-needed; \
+		$(BIN)/python -m tests.run tests/containers; \
+		KINDLING_RUNNER=docker $(BIN)/python -m tests.run tests/localcloud/sagemaker; \
 	else echo "No Docker engine answers: the tests of the images were not run."; fi
 
 docs: .venv/.house  ## Write the tables of docs/ from the algorithms' descriptions and from the embedded cloud

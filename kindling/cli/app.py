@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from kindling.cli import algorithm, chaos, cloud, demo, deployment, endpoints, runs, state, train
+from kindling.cli import algorithm, chaos, cloud, demo, deployment, endpoints, runs, state, train, verify
 
 app = typer.Typer(
     help="Trains and serves word vectors on Amazon SageMaker, or on an embedded cloud with the same templates.",
@@ -20,7 +20,7 @@ _CLOUD, _RUNS, _LOCAL = "The cloud", "Training and serving", "Without a cloud"
 for panel, commands in (
     (_CLOUD, (cloud.up, cloud.down, cloud.status, deployment.deploy, deployment.teardown)),
     (_RUNS, (train.train, runs.runs, runs.show, runs.logs, runs.report, endpoints.invoke, endpoints.neighbors)),
-    (_LOCAL, (algorithm.algorithms,)),
+    (_LOCAL, (algorithm.algorithms, verify.verify)),
 ):
     for command in commands:
         app.command(rich_help_panel=panel)(command)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kindling.cli.terminal import StateOption, TargetOption, chosen, notes, output
+from kindling.errors import UserError
 from kindling.results import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kindling.localcloud.cloud import RunnerName
     from kindling.targets import Target
 
 
@@ -21,6 +23,10 @@ def up(
     state: StateOption = None,
     port: Annotated[
         int | None, typer.Option(envvar="KINDLING_PORT", min=1, max=65535, help="Port on 127.0.0.1; 5770.")
+    ] = None,
+    runner: Annotated[
+        str | None,
+        typer.Option(envvar="KINDLING_RUNNER", help="How containers run: process, or docker (images built and run)."),
     ] = None,
     export: Annotated[bool, typer.Option("--export", help='For the shell: eval "$(kindling up --export)".')] = False,
 ) -> None:
@@ -30,7 +36,7 @@ def up(
 
     folder = state_folder(state)
     interrupted = _interrupted(folder)
-    info = lifecycle.up(folder, lifecycle.default_port() if port is None else port)
+    info = lifecycle.up(folder, lifecycle.default_port() if port is None else port, runner_of(runner))
     notes().print(
         f"the embedded cloud runs at {info.endpoint_url} (pid {info.pid}, state {info.state})",
         style="dim",
@@ -41,6 +47,22 @@ def up(
             notes().print(f"run {record['name']} is broken: {record['cause']}.", style="yellow", markup=False)
     for name, value in sorted(lifecycle.client_environment(info).items()):
         print(f"{'export ' if export else ''}{name}={shlex.quote(value)}")
+
+
+def runner_of(name: str | None) -> RunnerName | None:
+    """A runner by its name; None for no name.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    from kindling.localcloud.cloud import RUNNERS
+
+    for runner in RUNNERS:
+        if runner == name:
+            return runner
+    if not name:
+        return None
+    raise UserError(f"--runner {name} must be one of {', '.join(RUNNERS)}.")
 
 
 def down(state: StateOption = None) -> None:

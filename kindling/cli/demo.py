@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kindling.cli.cloud import runner_of
 from kindling.cli.terminal import StateOption, notes, output, steps, table
 from kindling.results import duration, metrics
 
@@ -32,11 +33,12 @@ def demo(
     corpus: Annotated[str, typer.Option(help="botocore, text8 or the path of a text file.")] = "botocore",
     state: StateOption = None,
     port: Annotated[int | None, typer.Option(envvar="KINDLING_PORT", help="Port of the embedded cloud.")] = None,
+    runner: Annotated[str | None, typer.Option(envvar="KINDLING_RUNNER", help="process, or docker.")] = None,
 ) -> None:
     """Deploy to the embedded cloud, train word vectors, evaluate, serve and query them."""
     times = Times()
     with times.phase("cloud"):
-        where = _cloud(state, port)
+        where = _cloud(state, port, runner)
     with times.phase("corpus"), steps(f"corpus {corpus}"):
         text = _corpus(corpus, where)
     with times.phase("deploy"):
@@ -68,13 +70,13 @@ class Times:
         return time.monotonic() - self._begun
 
 
-def _cloud(state: Path | None, port: int | None) -> EmbeddedTarget:
+def _cloud(state: Path | None, port: int | None, runner: str | None) -> EmbeddedTarget:
     from kindling.localcloud import lifecycle
     from kindling.targets import running_embedded_cloud, state_folder
 
     folder = state_folder(state)
     with steps("starting the embedded cloud"):
-        lifecycle.up(folder, lifecycle.default_port() if port is None else port)
+        lifecycle.up(folder, lifecycle.default_port() if port is None else port, runner_of(runner))
     target = running_embedded_cloud(folder)
     notes().print(f"target: {target.describe()}", style="dim", markup=False)
     return target

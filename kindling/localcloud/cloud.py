@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from kindling.localcloud.controls import Controls
 from kindling.localcloud.images import Images
@@ -22,17 +23,22 @@ ACCOUNT_ID = "123456789012"
 LOOPBACK = "127.0.0.1"
 HEALTH_PATH = "/_kindling/health"
 VERSION = version("kindling")
+RunnerName = Literal["process", "docker"]
+RUNNERS: tuple[RunnerName, ...] = get_args(RunnerName)
 
 
 @dataclass(frozen=True)
 class Cloud:
     """One embedded cloud: where it listens, where it keeps its state, what it starts and what it writes down.
 
+    `runner` says how containers run.
+
     Each seam is a module with `install(cloud)`, which changes how moto answers.
     """
 
     state: Path
     port: int
+    runner: RunnerName = "process"
     region: str = REGION
     account_id: str = ACCOUNT_ID
 
@@ -40,6 +46,26 @@ class Cloud:
     def endpoint_url(self) -> str:
         """Where every service answers."""
         return f"http://{LOOPBACK}:{self.port}"
+
+    @cached_property
+    def gateway(self) -> str:
+        """The address at which containers reach this machine; that of the machine itself where there are none."""
+        if self.runner == "process":
+            return LOOPBACK
+        from kindling.image_builds import connect
+
+        [pool] = connect().networks.get("bridge").attrs["IPAM"]["Config"]
+        return str(pool.get("Gateway") or ip_network(pool["Subnet"])[1])
+
+    @property
+    def reachable_url(self) -> str:
+        """Where every service answers a container."""
+        return f"http://{self.gateway}:{self.port}"
+
+    @cached_property
+    def at_end(self) -> list[Callable[[], None]]:
+        """What is to be done when the cloud ends."""
+        return []
 
     @cached_property
     def processes(self) -> Processes:

@@ -1,7 +1,8 @@
 """`kindling-docker`: what the CDK's command line runs in place of docker when it deploys to the embedded cloud.
 
-It builds nothing: it notes which algorithm an image stands for, and registers the image with the embedded cloud's ECR.
-Called as docker is: login, inspect, build, tag, push.
+With the process runner it builds nothing: it notes which algorithm an image stands for. With the docker runner the
+engine builds the image, and what is noted is its id, so that exactly this one runs. Either way the image is registered
+with the embedded cloud's ECR. Called as docker is: login, inspect, build, tag, push.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
+from kindling.errors import UserError
 from kindling.localcloud.images import Image, Images
 
 _REPOSITORY = re.compile(r"(?P<registry>[^/]+)/(?P<repository>[^:@]+):(?P<tag>[^:@]+)")
@@ -26,17 +28,22 @@ class PublishingError(RuntimeError):
     """The image cannot be published. The message is one sentence."""
 
 
-def publish(arguments: Sequence[str], folder: Path) -> int:
-    """Do what one call of docker asks for; `folder` holds the images' records. Returns the exit status."""
+def publish(arguments: Sequence[str], folder: Path, *, really: bool = False) -> int:
+    """Do what one call of docker asks for. Returns the exit status.
+
+    Args:
+        folder: of the images' records.
+        really: whether a Docker engine builds the images.
+    """
     images = Images(folder)
     command, *rest = arguments or ["help"]
     match command:
         case "login":
             sys.stdin.read()
         case "inspect":
-            return 0 if images.find(rest[-1]) else 1
+            return 0 if _is_there(images.find(rest[-1]), really) else 1
         case "build" | "buildx":
-            _build(images, rest)
+            _build(images, rest, really)
         case "tag":
             source, name = rest[-2:]
             images.record(name, _existing(images, source))
@@ -47,7 +54,15 @@ def publish(arguments: Sequence[str], folder: Path) -> int:
     return 0
 
 
-def _build(images: Images, arguments: Sequence[str]) -> None:
+def _is_there(image: Image | None, really: bool) -> bool:
+    if image is None or not really:
+        return image is not None
+    from kindling.image_builds import connect, has
+
+    return has(connect(), image.engine_id) if image.engine_id else False
+
+
+def _build(images: Images, arguments: Sequence[str], really: bool) -> None:
     options = dict(pairwise(arguments))
     name = options.get("--tag") or options.get("-t")
     file = options.get("--file") or options.get("-f")
@@ -56,7 +71,24 @@ def _build(images: Images, arguments: Sequence[str]) -> None:
     algorithm = PurePosixPath(file).parent.name
     if not algorithm:
         raise PublishingError(f"the Dockerfile {file} is in no algorithm's folder; expected <algorithm>/Dockerfile.")
-    images.record(name, Image(algorithm=algorithm, built_as=name))
+    images.record(
+        name, Image(algorithm=algorithm, built_as=name, engine_id=_built(arguments, name, file) if really else "")
+    )
+
+
+def _built(arguments: Sequence[str], name: str, file: str) -> str:
+    """Has the engine build the image in this folder; its id."""
+    from kindling.image_builds import build_arguments, build_image, connect
+
+    engine = connect()
+    given = [value for option, value in pairwise(arguments) if option == "--build-arg"]
+    asked = dict(value.partition("=")[::2] for value in given)
+    built = build_image(engine, Path(arguments[-1]), file, name, build_arguments(engine) | asked, _say)
+    return str(built.id)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _existing(images: Images, name: str) -> Image:
@@ -89,10 +121,10 @@ def _push(images: Images, uri: str) -> None:
 
 
 def _manifest(image: Image) -> str:
-    """A minimal image manifest, different for each image, since nothing was built whose digest could be taken."""
+    """A minimal image manifest, different for each image: its configuration is that in the engine, if it was built."""
     labels = {"kindling.algorithm": image.algorithm, "kindling.built-as": image.built_as}
     config = json.dumps({"config": {"Labels": labels}})
-    described = {"mediaType": _CONFIG_TYPE, "size": len(config), "digest": _digest(config)}
+    described = {"mediaType": _CONFIG_TYPE, "size": len(config), "digest": image.engine_id or _digest(config)}
     return json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST_TYPE, "config": described, "layers": []})
 
 
@@ -101,13 +133,14 @@ def _digest(document: str) -> str:
 
 
 def main() -> None:
-    """Entry point of `kindling-docker`. KINDLING_STATE is the embedded cloud's state folder."""
+    """Entry point of `kindling-docker`. KINDLING_STATE is the cloud's state folder, KINDLING_RUNNER its runner."""
     state = os.environ.get("KINDLING_STATE")
     try:
         if not state:
             raise PublishingError("KINDLING_STATE is not set; it must be the embedded cloud's state folder.")
-        sys.exit(publish(sys.argv[1:], Path(state) / "images"))
-    except PublishingError as error:
+        really = os.environ.get("KINDLING_RUNNER") == "docker"
+        sys.exit(publish(sys.argv[1:], Path(state) / "images", really=really))
+    except (PublishingError, UserError) as error:
         sys.exit(f"kindling-docker: {error}")
 
 

@@ -19,10 +19,14 @@ class UnknownImageError(LookupError):
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """An image that was built: the algorithm's folder under containers/, and the name it was built under."""
+    """An image that was built: the algorithm's folder under containers/, and the name it was built under.
+
+    `engine_id` is its id in the Docker engine, where one really built it.
+    """
 
     algorithm: str
     built_as: str
+    engine_id: str = ""
 
 
 class Images:

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from kindling.localcloud import sagemaker_sdk
-from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, environment_of
+from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, RunnerName, environment_of
 from kindling.localcloud.executions import interrupt
 from kindling.localcloud.processes import end_survivors, is_same_process
 from kindling.localcloud.store import Store, StoreError
@@ -46,6 +46,7 @@ class CloudInfo:
     started_at: float
     version: str
     state: Path
+    runner: RunnerName = "process"
 
     @property
     def endpoint_url(self) -> str:
@@ -63,18 +64,26 @@ def default_port() -> int:
     return int(os.environ.get("KINDLING_PORT") or DEFAULT_PORT)
 
 
-def up(state: Path, port: int = DEFAULT_PORT) -> CloudInfo:
+def up(state: Path, port: int = DEFAULT_PORT, runner: RunnerName | None = None) -> CloudInfo:
     """Start the embedded cloud of `state` and wait until it answers; one that runs already is left as it is.
+
+    Args:
+        runner: how containers run; by default as they do already, or as processes.
 
     What outlived a cloud that was killed is ended, and the executions that it left running have failed.
 
     Raises:
-        CloudError: the state folder is not writable, the port is taken, or the server did not start or does not answer.
+        CloudError: the state folder is not writable, the port is taken, or the server did not start or does not answer,
+            or it runs with another runner.
     """
     state = state.resolve()
     _make_writable(state)
     with _one_at_a_time(state):
         running = _answering(state)
+        if running is not None and runner not in (None, running.runner):
+            raise CloudError(
+                f"the embedded cloud runs already, with the {running.runner} runner; end it with `kindling down` first."
+            )
         if running is not None:
             return running
         was_killed = (state / "cloud.json").exists()
@@ -82,7 +91,7 @@ def up(state: Path, port: int = DEFAULT_PORT) -> CloudInfo:
         end_survivors(state / "processes")
         _interrupt_executions(state)
         _require_free_port(port, within_s=_RELEASED_WITHIN_S if was_killed else 0.0)
-        return _start(state, port)
+        return _start(state, port, runner or "process")
 
 
 def down(state: Path) -> bool:
@@ -134,6 +143,7 @@ def deploy_environment(info: CloudInfo) -> dict[str, str]:
         **client_environment(info),
         "CDK_DOCKER": str(executables / "kindling-docker"),
         "KINDLING_STATE": str(info.state),
+        "KINDLING_RUNNER": info.runner,
         "CDK_DEFAULT_REGION": environment_of(info.endpoint_url)["AWS_REGION"],
         "CDK_DISABLE_VERSION_CHECK": "1",
         "CDK_DISABLE_CLI_TELEMETRY": "true",
@@ -200,13 +210,14 @@ def _holder(port: int) -> str:
     return ""
 
 
-def _start(state: Path, port: int) -> CloudInfo:
+def _start(state: Path, port: int, runner: RunnerName) -> CloudInfo:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     sagemaker_sdk.write_configuration(state)
     environment |= _ALLOCATOR
+    command = [sys.executable, "-m", "kindling.localcloud.server", "--port", str(port), "--state", str(state)]
     with (state / "cloud.log").open("ab") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "kindling.localcloud.server", "--port", str(port), "--state", str(state)],
+            [*command, "--runner", runner],
             cwd=Path(__file__).resolve().parents[2],
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -28,7 +28,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from kindling.errors import UserError
 from kindling.localcloud.atomic_files import write_atomically
-from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, VERSION, Cloud
+from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, RUNNERS, VERSION, Cloud
 from kindling.localcloud.controls import CONTROL_PATH
 from kindling.localcloud.requests import Request
 
@@ -117,18 +117,18 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def listen(cloud: Cloud, application: Application) -> BaseWSGIServer:
-    """A server for the application, bound to the cloud's port on the loopback interface."""
+def listen(cloud: Cloud, application: Application, host: str = LOOPBACK) -> BaseWSGIServer:
+    """A server for the application, bound to the cloud's port on the loopback interface, or that of `host`."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((LOOPBACK, cloud.port))
+    listener.bind((host, cloud.port))
     listener.listen(128)
     listener.set_inheritable(False)
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server(
-        LOOPBACK, cloud.port, application, threaded=True, request_handler=MotoRequestHandler, fd=listener.fileno()
+        host, cloud.port, application, threaded=True, request_handler=MotoRequestHandler, fd=listener.fileno()
     )
     listener.detach()
     return server
@@ -138,7 +138,7 @@ def serve(cloud: Cloud) -> None:
     """Run the embedded cloud in this process until SIGTERM or SIGINT."""
     set_environment(cloud)
     application = Application(cloud)
-    server = listen(cloud, application)
+    servers = [listen(cloud, application, host) for host in {LOOPBACK, cloud.gateway}]
     threading.Thread(target=_open_or_exit, args=(application,), name="seams", daemon=True).start()
     ending = threading.Event()
 
@@ -147,10 +147,12 @@ def serve(cloud: Cloud) -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
+    for server in servers:
+        threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
     _announce(cloud)
     ending.wait()
-    cloud.processes.end_all()
+    for end_part in (*cloud.at_end, cloud.processes.end_all):
+        end_part()
     (cloud.state / "cloud.json").unlink(missing_ok=True)
     sys.stdout.flush()
     os._exit(0)  # threads that wait for a request or for a job must not hold up the end
@@ -165,7 +167,7 @@ def set_environment(cloud: Cloud) -> None:
 
 def _announce(cloud: Cloud) -> None:
     started = psutil.Process().create_time()
-    record = {"pid": os.getpid(), "port": cloud.port, "started_at": started, "version": VERSION}
+    record = {"pid": os.getpid(), "port": cloud.port, "started_at": started, "version": VERSION, "runner": cloud.runner}
     write_atomically(cloud.state / "cloud.json", json.dumps(record))
 
 
@@ -182,15 +184,20 @@ def _open_or_exit(application: Application) -> None:
 
 
 def main() -> None:
-    """Command line: --port P --state DIR."""
+    """Command line: --port P --state DIR --runner R."""
     parser = argparse.ArgumentParser(prog="kindling.localcloud.server", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--runner", choices=RUNNERS, default="process")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # It reports every failed state with the whole of its parse tree; the execution's history says it in words.
     logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
-    serve(Cloud(state=arguments.state.resolve(), port=arguments.port))
+    cloud = Cloud(state=arguments.state.resolve(), port=arguments.port, runner=arguments.runner)
+    try:
+        serve(cloud)
+    except UserError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

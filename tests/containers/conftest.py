@@ -1,54 +1,41 @@
-"""A Docker engine, and the images built on it."""
+"""A Docker engine, the images built on it, and embedded clouds that run them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
-import docker
 import pytest
 
-from containers.catalogue import CONTAINERS, algorithms
-
-# Where no registry can be reached, the name of an image with Python 3.11 and pip that lies in the engine.
-BASE_IMAGE = os.environ.get("KINDLING_BASE_IMAGE", "python:3.11-slim-bookworm")
+from containers.catalogue import algorithms
+from kindling import image_builds
+from kindling.errors import UserError
+from kindling.localcloud import lifecycle
+from kindling.ports import free_port
+from kindling.targets import EmbeddedTarget, running_embedded_cloud
 
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Any]:
     """The engine's client."""
     try:
-        client = docker.from_env()
-        client.ping()
-    except docker.errors.DockerException as error:
-        pytest.skip(f"no Docker engine answers: {error}")
+        client = image_builds.connect()
+    except UserError as error:
+        pytest.skip(str(error))
     yield client
     client.close()
 
 
-@pytest.fixture(scope="session")
-def base_image(engine: Any) -> str:
-    """The image that every Dockerfile starts from."""
-    try:
-        engine.images.get(BASE_IMAGE)
-    except docker.errors.ImageNotFound:
-        try:
-            engine.images.pull(BASE_IMAGE)
-        except docker.errors.APIError as error:
-            pytest.skip(f"the base image {BASE_IMAGE} cannot be pulled; name one in KINDLING_BASE_IMAGE: {error}")
-    return BASE_IMAGE
-
-
 @pytest.fixture(scope="session", params=sorted(algorithms()))
-def image(request: pytest.FixtureRequest, engine: Any, base_image: str) -> str:
+def image(request: pytest.FixtureRequest, engine: Any) -> str:
     """The image of each algorithm, as its Dockerfile builds it."""
-    tag = f"kindling-test/{request.param}"
-    engine.images.build(
-        path=str(CONTAINERS),
-        dockerfile=f"{request.param}/Dockerfile",
-        tag=tag,
-        buildargs={"BASE_IMAGE": base_image},
-        rm=True,
-    )
-    return tag
+    return str(image_builds.build(engine, request.param, print).id)
+
+
+@pytest.fixture(scope="module")
+def cloud(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTarget]:
+    """An embedded cloud with the docker runner."""
+    state = tmp_path_factory.mktemp("cloud")
+    lifecycle.up(state, free_port(), "docker")
+    yield running_embedded_cloud(state)
+    lifecycle.down(state)

@@ -88,7 +88,7 @@ def test_a_build_context_holds_the_algorithm_and_the_contract(algorithm: str, as
     (source,) = [asset["source"] for asset in assets if asset["displayName"] == algorithm]
     context = assembly.path / source["directory"]
     assert source["dockerFile"] == f"{algorithm}/Dockerfile"
-    assert {path.name for path in context.iterdir()} == {algorithm, "contract"}
+    assert {path.name for path in context.iterdir()} == {algorithm, "contract", ".dockerignore"}
     assert (context / algorithm / "algorithm.toml").is_file()
     assert (context / "contract" / "pyproject.toml").is_file()
     assert not list(context.rglob("tests"))

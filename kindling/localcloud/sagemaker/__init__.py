@@ -21,18 +21,27 @@ def install(
     """Answer SageMaker's requests to the moto server of this process, in place of moto's own SageMaker.
 
     Args:
-        runner: how containers run; by default as processes of this machine.
+        runner: how containers run; by default as the cloud says.
         limits: how long it waits; by default as long as the service.
         cores: cores of this machine that jobs may use at the same time.
     """
-    service = Service(
-        cloud, runner or ProcessRunner(cloud.processes, cloud.images), limits or Limits(), cores or machine_cores()
-    )
+    runner = runner or _runner_of(cloud)
+    cloud.at_end.append(runner.end_all)
+    service = Service(cloud, runner, limits or Limits(), cores or machine_cores())
     take_over(service)
     cloud.controls.add(INTERRUPT_TRAINING_JOB, service.training_jobs.interrupt)
     _scale_when_asked(cloud, service)
     service.endpoints.resume()
     service.asynchronous.resume()
+
+
+def _runner_of(cloud: Cloud) -> Runner:
+    if cloud.runner == "process":
+        return ProcessRunner(cloud.processes, cloud.images)
+    from kindling.image_builds import connect
+    from kindling.localcloud.sagemaker.docker_runner import DockerRunner
+
+    return DockerRunner(connect(), cloud.images, cloud.state, cloud.reachable_url)
 
 
 def _scale_when_asked(cloud: Cloud, service: Service) -> None:

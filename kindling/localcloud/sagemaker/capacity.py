@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _VCPUS = {"medium": 2, "large": 2, "xlarge": 4}
+_GIB_OF_A_VCPU = {"c": 2, "m": 4, "r": 8, "t": 4, "g": 4, "p": 8, "inf": 2, "trn": 4}
+_FAMILY = re.compile(r"(?:ml\.)?(inf|trn|[a-z])")
 _MULTIPLE = re.compile(r"(\d+)xlarge")
 
 
@@ -18,6 +20,12 @@ def vcpus(instance_type: str) -> int:
     if found := _MULTIPLE.fullmatch(size):
         return 4 * int(found[1])
     return _VCPUS.get(size, 2)
+
+
+def memory_bytes(instance_type: str) -> int:
+    """Memory of an instance type, by what its family has for a virtual CPU; exact for most of the families c, m, r."""
+    found = _FAMILY.match(instance_type)
+    return vcpus(instance_type) * _GIB_OF_A_VCPU.get(found[1] if found else "m", 4) << 30
 
 
 class Capacity:

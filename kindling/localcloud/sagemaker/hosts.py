@@ -26,10 +26,11 @@ _ASKED = {STOP: "stopped", INTERRUPT: "interrupted"}
 
 @dataclass(frozen=True)
 class Host:
-    """One host: its name, and the folder that stands for its /opt/ml."""
+    """One host: its name, the folder that stands for its /opt/ml, and where its container finds that folder."""
 
     name: str
     base: Path
+    inside: Path
 
     @property
     def paths(self) -> Paths:
@@ -37,8 +38,8 @@ class Host:
         return Paths(self.base)
 
     def mapped(self, text: str) -> str:
-        """A text in which every path below /opt/ml leads into the folder that stands for it."""
-        return _BASE_PATH.sub(lambda _: str(self.base), text)
+        """A text in which every path below /opt/ml leads to where the container finds it."""
+        return _BASE_PATH.sub(lambda _: str(self.inside), text)
 
     @property
     def failure(self) -> str:

@@ -27,7 +27,10 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH
 class Start:
     """A container to be started. `base` is the folder that stands for /opt/ml.
 
-    `entrypoint`, where given, runs in place of the image's own; `command` is what is added to it.
+    `name` is GROUP/HOST: the job or endpoint, and the name of the host among those of the group, which reach each
+    other. `entrypoint`, where given, runs in place of the image's own; `command` is what is added to it. `cores` are
+    those of this machine that it may use, `memory_mib` its memory; 0 is as much as the instance type has. An isolated
+    one reaches nothing but its group.
     """
 
     name: str
@@ -36,6 +39,10 @@ class Start:
     base: Path
     entrypoint: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    instance_type: str = "ml.m5.large"
+    memory_mib: int = 0
+    cores: int = 0
+    isolated: bool = False
 
 
 class Container(Protocol):
@@ -72,6 +79,15 @@ class Runner(Protocol):
 
     def check(self, image: str) -> None:
         """Refuse an image that cannot be run, with an InvalidRequestError."""
+
+    def inside(self, base: Path, /) -> Path:
+        """Where a container finds the folder that stands for its /opt/ml."""
+
+    def environment_of(self, client_environment: Mapping[str, str]) -> dict[str, str]:
+        """The environment of an AWS client on this machine, as one in a container needs it."""
+
+    def end_all(self) -> None:
+        """End every container, as the cloud does."""
 
     def rendezvous(self, hosts: int, cores: int) -> dict[str, str]:
         """Environment variables by which the hosts of one job find each other where no DNS knows their names.
@@ -124,6 +140,15 @@ class ProcessRunner:
             self._programs(self._images.algorithm_of(image))
         except (UnknownImageError, EnvironmentNotMadeError) as error:
             raise InvalidRequestError(str(error)) from None
+
+    def inside(self, base: Path, /) -> Path:
+        return base
+
+    def environment_of(self, client_environment: Mapping[str, str]) -> dict[str, str]:
+        return dict(client_environment)
+
+    def end_all(self) -> None:
+        self._processes.end_all()
 
     def rendezvous(self, hosts: int, cores: int) -> dict[str, str]:
         share = str(max(1, cores // hosts))

@@ -33,7 +33,7 @@ class Surroundings:
     @property
     def client_environment(self) -> Mapping[str, str]:
         """Environment variables with which an AWS client in a container talks to this cloud."""
-        return self.cloud.client_environment
+        return self.runner.environment_of(self.cloud.client_environment)
 
     def folder(self, kind: str) -> Path:
         """Where the hosts of a kind of job or endpoint have their folders."""

@@ -171,6 +171,8 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     account.s3.create_bucket(Bucket=account.bucket)
     yield account
     cloud.processes.end_all(grace_s=0)
+    for end_part in cloud.at_end:
+        end_part()
     server.shutdown()
     server.server_close()
 

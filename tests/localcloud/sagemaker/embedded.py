@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
+import pytest
 from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from containers.catalogue import CONTAINERS
+from kindling import image_builds
 from kindling.localcloud import alarms, persistence
-from kindling.localcloud.cloud import Cloud
+from kindling.localcloud.cloud import Cloud, RunnerName
 from kindling.localcloud.controls import CONTROL_PATH
 from kindling.localcloud.images import Image
 from kindling.localcloud.persistence import Keeping
@@ -42,13 +49,29 @@ LIMITS = Limits(
     time_scale=0.005,
     stream_s=2,
 )
+RUNNER: RunnerName = "docker" if os.environ.get("KINDLING_RUNNER") == "docker" else "process"
+meet_in_a_file = pytest.mark.skipif(
+    RUNNER == "docker", reason="the program and the test meet in a file of this machine"
+)
+stands_in = pytest.mark.skipif(RUNNER == "docker", reason="the small program stands in for a real algorithm")
+looks_at_processes = pytest.mark.skipif(RUNNER == "docker", reason="it looks at the processes of this machine")
+PROGRAM_DOCKERFILE = """
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+ARG PROGRAM
+COPY ${PROGRAM} /opt/program/program.py
+COPY src /opt/program/src
+ENV PYTHONPATH=/opt/program/src SAGEMAKER_BASE_DIR=/opt/ml SAGEMAKER_BIND_TO_PORT=8080
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENTRYPOINT ["python3", "/opt/program/program.py"]
+"""
 PROGRAM = Program((sys.executable, str(Path(__file__).with_name("program.py"))))
 SERVING_PROGRAM = Program((sys.executable, str(Path(__file__).with_name("serving_program.py"))))
 
 
 def start(state: Path) -> tuple[Cloud, Any]:
     """A cloud that answers, and its server."""
-    cloud = Cloud(state=state, port=free_port())
+    cloud = Cloud(state=state, port=free_port(), runner=RUNNER)
     moto = Keeping(DomainDispatcherApplication(create_backend_app), cloud.persistence)
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
@@ -56,17 +79,55 @@ def start(state: Path) -> tuple[Cloud, Any]:
         return (cloud.controls if controlled else moto)(environ, start_response)
 
     persistence.install(cloud)
-    server = make_server("127.0.0.1", cloud.port, application, threaded=True, request_handler=MotoRequestHandler)
-    cloud.images.record(IMAGE, Image(algorithm="small", built_as="small"))
-    cloud.images.record(SERVING_IMAGE, Image(algorithm="serving", built_as="serving"))
+    servers = [
+        make_server(host, cloud.port, application, threaded=True, request_handler=MotoRequestHandler)
+        for host in dict.fromkeys(("127.0.0.1", cloud.gateway))
+    ]
+    for uri, name in ((IMAGE, "small"), (SERVING_IMAGE, "serving")):
+        engine_id = program_images()[name] if RUNNER == "docker" else ""
+        cloud.images.record(uri, Image(algorithm=name, built_as=name, engine_id=engine_id))
     programs = {"serving": SERVING_PROGRAM}
-    runner = ProcessRunner(cloud.processes, cloud.images, lambda name: programs.get(name, PROGRAM))
+    runner = (
+        ProcessRunner(cloud.processes, cloud.images, lambda name: programs.get(name, PROGRAM))
+        if RUNNER == "process"
+        else None
+    )
     install(cloud, runner=runner, limits=LIMITS, cores=64)  # so that a job which waits keeps no other from running
     alarms.install(cloud, pause_s=0.1)
     for begin in cloud.late.values():
         begin()
-    threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
-    return cloud, server
+    for server in servers:
+        threading.Thread(target=server.serve_forever, name="server", daemon=True).start()
+    return cloud, servers[0]
+
+
+def is_running(instance: int | str) -> bool:
+    """Whether a program still runs that answered with this as its instance."""
+    if isinstance(instance, int):
+        return psutil.pid_exists(instance)
+    return bool(image_builds.connect().containers.list(filters={"id": instance}))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+@cache
+def program_images() -> dict[str, str]:
+    """The ids of the images of the two programs, built by the Docker engine."""
+    engine, here = image_builds.connect(), Path(__file__).parent
+    base = image_builds.build_arguments(engine).get("BASE_IMAGE", "python:3.11-slim-bookworm")
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
+        for name, program in (("small", "program.py"), ("serving", "serving_program.py")):
+            shutil.copy(here / program, context)
+            shutil.copytree(CONTAINERS / "contract" / "src", context / "src", dirs_exist_ok=True)
+            (context / "Dockerfile").write_text(PROGRAM_DOCKERFILE)
+            arguments = {"BASE_IMAGE": base, "PROGRAM": program}
+            tag = f"kindling-test/{name}"
+            found[name] = image_builds.build_image(engine, context, "Dockerfile", tag, arguments, _say).id
+    return found
 
 
 def client(service: str, port: int) -> Any:
@@ -99,7 +160,8 @@ if __name__ == "__main__":
     cloud, _ = start(Path(sys.argv[1]))
     print(cloud.port, flush=True)
     ending.wait()
-    cloud.processes.end_all()
+    for end_part in (*cloud.at_end, cloud.processes.end_all):
+        end_part()
     for thread in threading.enumerate():
         if thread.name.startswith("job-"):
             thread.join(10)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import sys
 import tarfile
@@ -18,6 +19,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 BASE = Path(os.environ["SAGEMAKER_BASE_DIR"])
+# What tells it from all others on this machine: its process, or its container.
+INSTANCE: int | str = os.getpid()
+if INSTANCE == 1:
+    INSTANCE = re.findall(r"/containers/([0-9a-f]{64})/", Path("/proc/self/mountinfo").read_text())[0]
+HOST = "0.0.0.0" if Path("/opt/ml") == BASE else "127.0.0.1"  # in a container, where clients come over its network
+
+
+def die() -> None:
+    """End as SIGKILL ends a process. The first one of a container cannot send it to itself, only end as if."""
+    if os.getpid() == 1:
+        os._exit(128 + signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def train() -> int:
@@ -68,7 +81,7 @@ def train() -> int:
         (BASE / "output" / "failure").write_text(asked["failure"])
         return 1
     if asked.get("killed_host") == host:
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
     return int(asked.get("exit", "0"))
 
 
@@ -179,7 +192,7 @@ class Server(BaseHTTPRequestHandler):
             "accept": self.headers["Accept"],
             "greeting": os.environ.get("GREETING"),
             "model": sorted(path.name for path in (BASE / "model").iterdir()),
-            "pid": os.getpid(),
+            "instance": INSTANCE,
             "batch": {name: value for name, value in os.environ.items() if name.startswith("SAGEMAKER_")},
             "chunked": "Transfer-Encoding" in self.headers,
         }
@@ -243,7 +256,7 @@ def serve() -> int:
         return int(os.environ["EXIT"])
     if "TIMES" in os.environ and started_before(Path(os.environ["TIMES"])) >= int(os.environ["AT_MOST"]):
         return 9
-    ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Server).serve_forever()
+    ThreadingHTTPServer((HOST, int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Server).serve_forever()
     return 0
 
 

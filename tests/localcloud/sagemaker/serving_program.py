@@ -9,12 +9,18 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+# What tells it from all others on this machine: its process, or its container.
+INSTANCE: int | str = os.getpid()
+if INSTANCE == 1:
+    INSTANCE = re.findall(r"/containers/([0-9a-f]{64})/", Path("/proc/self/mountinfo").read_text())[0]
+HOST = "0.0.0.0" if os.environ["SAGEMAKER_BASE_DIR"] == "/opt/ml" else "127.0.0.1"  # clients come over its network
 released = threading.Event()
 sessions = itertools.count(1)
 models: dict[str, str] = {}
@@ -103,11 +109,11 @@ class Server(BaseHTTPRequestHandler):
 
     def tell(self, body: bytes, words: str) -> None:
         """What arrived."""
-        said = {"headers": dict(self.headers), "size": len(body), "pid": os.getpid(), "words": words}
+        said = {"headers": dict(self.headers), "size": len(body), "instance": INSTANCE, "words": words}
         more = {"X-Amzn-SageMaker-Custom-Attributes": "from the model"}
         if self.headers["X-Amzn-SageMaker-Session-Id"] == "NEW_SESSION":
             expires = body.decode() or "2099-01-01T00:00:00Z"
-            name = f"session-{os.getpid()}-{next(sessions)}"
+            name = f"session-{INSTANCE}-{next(sessions)}"
             more["X-Amzn-SageMaker-New-Session-Id"] = f"{name}; Expires={expires}"
         self.answer(200, json.dumps(said).encode(), more)
 
@@ -141,4 +147,4 @@ class Server(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     assert sys.argv[1] == "serve"
-    ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Server).serve_forever()
+    ThreadingHTTPServer((HOST, int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Server).serve_forever()

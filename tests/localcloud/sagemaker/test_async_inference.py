@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.localcloud.sagemaker.conftest import Account, new_name, until
+from tests.localcloud.sagemaker.embedded import meet_in_a_file
 from tests.localcloud.sagemaker.serving import config_of, endpoint_of, objects
 from tests.localcloud.sagemaker.test_killed_server import embedded
 
@@ -109,6 +110,7 @@ def test_names_of_outputs_can_be_chosen(account: Account) -> None:
     assert json.loads(written(account, answer["OutputLocation"]))["size"] == 5
 
 
+@meet_in_a_file
 def test_no_more_requests_at_once_than_the_configuration_says(account: Account, tmp_path: Path) -> None:
     folder = new_name("async")
     name = endpoint_of(account, AsyncInferenceConfig=options(account, folder, at_once=2))
@@ -208,6 +210,7 @@ def test_an_expired_request_fails_without_being_asked(account: Account, monkeypa
     assert objects(account, f"{folder}/out") == {}
 
 
+@meet_in_a_file
 def test_an_accepted_request_outlives_a_killed_cloud(tmp_path: Path) -> None:
     go = tmp_path / "go"
     with embedded(tmp_path) as (server, account):
@@ -221,6 +224,7 @@ def test_an_accepted_request_outlives_a_killed_cloud(tmp_path: Path) -> None:
             assert written(account, answer["OutputLocation"]).startswith(b"waited")
 
 
+@meet_in_a_file
 def test_an_accepted_request_outlives_a_cloud_that_is_ended(tmp_path: Path) -> None:
     go = tmp_path / "go"
     with embedded(tmp_path) as (server, account):

@@ -7,9 +7,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from tests.localcloud.sagemaker.conftest import Account
+from tests.localcloud.sagemaker.embedded import is_running, meet_in_a_file
 from tests.localcloud.sagemaker.test_killed_server import embedded
 from tests.localcloud.sagemaker.variants import (
     configure,
@@ -59,7 +58,7 @@ def test_instances_are_added_and_taken_away_while_the_others_answer(account: Acc
     (status,) = under_way["ProductionVariants"][0]["VariantStatus"]
     assert (status["Status"], status["StatusMessage"]) == ("Updating", "Scaling out desired instance count to 3.")
     assert "PendingDeploymentSummary" not in under_way
-    assert account.ask(name)["pid"] == first
+    assert account.ask(name)["instance"] == first
     assert refused(
         account.sagemaker.update_endpoint_weights_and_capacities,
         EndpointName=name,
@@ -71,9 +70,10 @@ def test_instances_are_added_and_taken_away_while_the_others_answer(account: Acc
     assert len(three) == 3
     assert numbers(adapt(account, name, AllTraffic={"DesiredInstanceCount": 1})) == {"AllTraffic": (1, 1, 1, 1)}
     assert pids(account, name, 4) == {first}
-    assert not any(psutil.pid_exists(pid) for pid in three - {first})
+    assert not any(is_running(pid) for pid in three - {first})
 
 
+@meet_in_a_file
 def test_instances_that_cannot_be_added_leave_the_endpoint_as_it_was(account: Account, tmp_path: Path) -> None:
     name = serve(account, variant(account, environment={"TIMES": str(tmp_path / "times"), "AT_MOST": "1"}))
     changes = {"AllTraffic": {"DesiredInstanceCount": 2, "DesiredWeight": 7}}

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from kindling.localcloud.sagemaker.objects import Objects
 from tests.localcloud.sagemaker.conftest import Account, new_name, until
+from tests.localcloud.sagemaker.embedded import looks_at_processes, meet_in_a_file
 from tests.localcloud.sagemaker.test_endpoints import gone, model_archive
 from tests.localcloud.sagemaker.variants import configure, describe, pids, refused, serve, variant
 
@@ -126,6 +127,7 @@ def test_an_endpoint_that_is_being_updated_is_neither_deleted_nor_updated(accoun
     )
 
 
+@looks_at_processes
 def test_an_instance_that_dies_under_load_is_replaced_while_the_other_answers(account: Account) -> None:
     name = serve(account, variant(account, instances=2))
     before, ending, answers = pids(account, name, 4), threading.Event(), Counter[str]()
@@ -161,11 +163,12 @@ def asked_to_die(account: Account, endpoint: str) -> str:
     return ""
 
 
+@meet_in_a_file
 def test_an_instance_is_tried_again_when_its_replacement_fails_at_first(account: Account, tmp_path: Any) -> None:
     times = tmp_path / "times"
     environment = {"TIMES": str(times), "AT_MOST": "1"}
     name = serve(account, variant(account, environment=environment))
-    pid = account.ask(name)["pid"]
+    pid = account.ask(name)["instance"]
     asked_to_die(account, name)
     until(lambda: times.stat().st_size >= 3)
     times.write_bytes(b"")  # from now on it can start
@@ -176,7 +179,7 @@ def test_an_instance_is_tried_again_when_its_replacement_fails_at_first(account:
         except ClientError:
             return None
 
-    assert until(answer)["pid"] != pid
+    assert until(answer)["instance"] != pid
 
 
 def test_a_request_under_way_is_answered_before_its_instance_ends(account: Account) -> None:

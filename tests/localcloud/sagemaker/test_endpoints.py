@@ -6,11 +6,11 @@ import io
 import tarfile
 from typing import Any
 
-import psutil
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.localcloud.sagemaker.conftest import Account, new_name, until
+from tests.localcloud.sagemaker.embedded import is_running
 
 
 def model_archive(*members: tarfile.TarInfo, **files: bytes) -> bytes:
@@ -61,7 +61,7 @@ def test_an_endpoint_serves_its_model_with_its_environment(account: Account) -> 
     assert answers[0]["accept"] == "application/jsonlines"
     assert answers[0]["greeting"] == "good day"
     assert answers[0]["model"] == ["vectors", "words"]
-    assert len({answer["pid"] for answer in answers}) == 2, "the instances are asked in turn"
+    assert len({answer["instance"] for answer in answers}) == 2, "the instances are asked in turn"
     assert "serving" in account.log_lines(f"/aws/sagemaker/Endpoints/{name}", "AllTraffic/")
 
 
@@ -87,7 +87,7 @@ def test_a_container_that_does_not_answer_in_time_is_a_model_error(account: Acco
 
 def test_a_container_that_dies_in_service_is_started_again(account: Account) -> None:
     name = account.serve()
-    before = account.ask(name)["pid"]
+    before = account.ask(name)["instance"]
     with pytest.raises(ClientError, match="ModelError"):
         account.ask(name, b"die")
 
@@ -97,7 +97,7 @@ def test_a_container_that_dies_in_service_is_started_again(account: Account) -> 
         except ClientError:
             return None
 
-    assert until(answer)["pid"] != before
+    assert until(answer)["instance"] != before
 
 
 def test_an_unknown_endpoint_cannot_be_asked(account: Account) -> None:
@@ -112,7 +112,7 @@ def test_an_update_goes_over_to_the_new_model_and_ends_the_old_process(account: 
     config, description = update(account, name, {"GREETING": "new"})
     assert (description["EndpointStatus"], description["EndpointConfigName"]) == ("InService", config)
     assert account.ask(name)["greeting"] == "new"
-    assert not psutil.pid_exists(old["pid"])
+    assert not is_running(old["instance"])
 
 
 def test_a_failed_update_keeps_the_old_model_serving_and_says_why(account: Account) -> None:
@@ -174,11 +174,11 @@ def test_a_model_archive_that_leads_out_or_links_is_refused(account: Account, me
 
 def test_a_deleted_endpoint_ends_its_processes_and_its_name_is_free(account: Account) -> None:
     name = account.serve(instances=2)
-    pids = {account.ask(name)["pid"] for _ in range(4)}
+    pids = {account.ask(name)["instance"] for _ in range(4)}
     config = account.sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"]
     account.sagemaker.delete_endpoint(EndpointName=name)
     until(lambda: gone(account, name))
-    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert not any(is_running(pid) for pid in pids)
     assert not any((account.cloud.state / "endpoints" / name).glob("*"))
     account.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
     assert account.endpoint(name)["EndpointStatus"] == "InService"

@@ -28,6 +28,7 @@ from kindling.localcloud.executions import INTERRUPTED, records
 from kindling.ports import free_port
 from tests.localcloud.conftest import ROLE, client_of
 from tests.localcloud.sagemaker.conftest import Account, new_name, until
+from tests.localcloud.sagemaker.embedded import looks_at_processes
 from tests.localcloud.sagemaker.test_killed_server import embedded
 
 RUNS = [0, *(pytest.param(run, marks=pytest.mark.slow) for run in range(1, 20))]
@@ -147,6 +148,7 @@ def test_killed_while_a_state_machine_runs(tmp_path: Path, run: int) -> None:
         lifecycle.down(tmp_path)
 
 
+@looks_at_processes
 @each_run
 def test_a_hosts_process_is_killed(account: Account, run: int) -> None:
     name = account.begin(hosts=2, HyperParameters={"wait": "politely"})

@@ -135,10 +135,10 @@ def test_requests_of_a_session_go_to_the_instance_that_began_it(account: Account
     name = endpoint_of(account, instances=2)
     begun = account.runtime.invoke_endpoint(EndpointName=name, Body=b"", SessionId="NEW_SESSION")
     session, _, expires = begun["NewSessionId"].partition("; Expires=")
-    pid = json.loads(begun["Body"].read())["pid"]
+    pid = json.loads(begun["Body"].read())["instance"]
     assert expires == "2099-01-01T00:00:00Z"
-    assert {account.ask(name, SessionId=session)["pid"] for _ in range(4)} == {pid}
-    assert len({account.ask(name)["pid"] for _ in range(4)}) == 2
+    assert {account.ask(name, SessionId=session)["instance"] for _ in range(4)} == {pid}
+    assert len({account.ask(name)["instance"] for _ in range(4)}) == 2
     closed = account.runtime.invoke_endpoint(EndpointName=name, Body=b"close", SessionId=session)
     assert closed["Body"].read() == b"closed"
     assert closed["ClosedSessionId"] == session

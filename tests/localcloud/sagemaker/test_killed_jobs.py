@@ -10,6 +10,7 @@ import psutil
 
 from tests.localcloud.sagemaker import processing_jobs, transform_jobs
 from tests.localcloud.sagemaker.conftest import Account, until
+from tests.localcloud.sagemaker.embedded import looks_at_processes
 from tests.localcloud.sagemaker.test_killed_server import embedded
 
 SLEEP = "import time\nprint('ready', flush=True)\ntime.sleep(600)\n"
@@ -33,6 +34,7 @@ def assert_interrupted(account: Account, processing: str, transform: str) -> Non
     assert found["TransformEndTime"] >= found["TransformStartTime"]
 
 
+@looks_at_processes
 def test_however_the_cloud_ends_its_jobs_have_failed_with_the_reason_and_nothing_is_left(tmp_path: Path) -> None:
     with embedded(tmp_path) as (server, account):
         done = processing_jobs.process(account, "")["ProcessingJobName"]

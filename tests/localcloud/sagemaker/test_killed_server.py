@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from tests.localcloud.sagemaker.conftest import Account, until
-from tests.localcloud.sagemaker.embedded import make_role
+from tests.localcloud.sagemaker.embedded import looks_at_processes, make_role
 
 
 class _Elsewhere:
@@ -38,6 +38,7 @@ def embedded(state: Path) -> Iterator[tuple[subprocess.Popen[str], Account]]:
             server.kill()
 
 
+@looks_at_processes
 def test_a_killed_server_leaves_no_child_and_its_job_has_failed_with_the_reason(tmp_path: Path) -> None:
     with embedded(tmp_path) as (server, account):
         name = account.begin(hosts=2, HyperParameters={"wait": "stubbornly"})

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.localcloud.sagemaker.conftest import Account, new_name, until
+from tests.localcloud.sagemaker.embedded import SERVING_IMAGE, meet_in_a_file
 from tests.localcloud.sagemaker.serving import endpoint_of
 from tests.localcloud.sagemaker.test_endpoints import model_archive
 
@@ -87,6 +88,7 @@ def test_the_least_recently_used_model_makes_room(account: Account, prefix: str)
     assert metric(account, name, "ModelUnloadingTime", "SampleCount") == 2
 
 
+@meet_in_a_file
 def test_a_model_in_use_is_not_unloaded(account: Account, prefix: str, tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -132,7 +134,7 @@ def test_what_cannot_be_loaded_is_told_and_leaves_nothing(account: Account, pref
 
 def test_a_container_that_was_started_again_gets_its_models_again(account: Account, prefix: str) -> None:
     name = several(account, prefix, room=2)
-    before = ask(account, name, "one")["pid"]
+    before = ask(account, name, "one")["instance"]
     assert refused(account, name, b"die", TargetModel="one.tar.gz")["Error"]["Code"] == "ModelError"
 
     def answer() -> dict[str, Any] | None:
@@ -143,9 +145,10 @@ def test_a_container_that_was_started_again_gets_its_models_again(account: Accou
 
     again = until(answer)
     assert again["words"] == "one"
-    assert again["pid"] != before
+    assert again["instance"] != before
 
 
+@meet_in_a_file
 def test_a_model_that_takes_long_to_load_is_not_ready_and_answers_later(
     account: Account, prefix: str, tmp_path: Path
 ) -> None:
@@ -168,11 +171,10 @@ def test_a_models_own_404_is_the_callers(account: Account, prefix: str) -> None:
 
 def test_a_model_is_asked_where_it_is_loaded(account: Account, prefix: str) -> None:
     name = several(account, prefix, room=2, instances=2)
-    assert len({ask(account, name, "one")["pid"] for _ in range(4)}) == 1
+    assert len({ask(account, name, "one")["instance"] for _ in range(4)}) == 1
 
 
 def test_a_multi_model_model_is_described_and_its_bucket_must_exist(account: Account) -> None:
-    from tests.localcloud.sagemaker.embedded import SERVING_IMAGE
 
     container = {"Image": SERVING_IMAGE, "Mode": "MultiModel", "ModelDataUrl": "s3://no-such-bucket/models/"}
     request = {"ModelName": new_name("model"), "ExecutionRoleArn": account.role, "PrimaryContainer": container}

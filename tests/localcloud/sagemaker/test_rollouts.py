@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.localcloud.sagemaker.conftest import Account, new_name, until
+from tests.localcloud.sagemaker.embedded import is_running, meet_in_a_file
 from tests.localcloud.sagemaker.variants import (
     configure,
     describe,
@@ -109,7 +109,7 @@ def test_a_canary_takes_its_part_and_then_all(account: Account) -> None:
     assert "PendingDeploymentSummary" not in done
     assert done["LastDeploymentConfig"] == canary(wait=400, termination=100)
     assert set(greetings(account, name, 6)) == {"new"}
-    assert not any(psutil.pid_exists(pid) for pid in before)
+    assert not any(is_running(pid) for pid in before)
 
 
 def test_linear_steps_grow_until_the_new_fleet_takes_all(account: Account) -> None:
@@ -198,6 +198,7 @@ def test_an_alarm_during_a_rolling_update_starts_the_old_instances_again(account
     assert set(greetings(account, name, 6)) == {"old"}
 
 
+@meet_in_a_file
 def test_a_rollback_that_fails_leaves_both_configurations_serving(account: Account, tmp_path: Any) -> None:
     # An old instance can be started twice, for the two that there are, and no third time.
     names = {"GREETING": "old", "TIMES": str(tmp_path / "times"), "AT_MOST": "2"}

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.localcloud.sagemaker.conftest import Account, until
+from tests.localcloud.sagemaker.embedded import is_running, meet_in_a_file
 from tests.localcloud.sagemaker.variants import configure, describe, refused, serve, serverless, variant
 
 
@@ -28,9 +28,9 @@ def test_a_container_starts_with_the_first_request_and_ends_when_idle(account: A
     assert not list(folder.rglob("AllTraffic-*")), "nothing runs yet"
     first = account.ask(name)
     assert first["greeting"] == "cold"
-    assert account.ask(name)["pid"] == first["pid"], "the next request finds it running"
-    until(lambda: not psutil.pid_exists(first["pid"]))
-    assert account.ask(name)["pid"] != first["pid"]
+    assert account.ask(name)["instance"] == first["instance"], "the next request finds it running"
+    until(lambda: not is_running(first["instance"]))
+    assert account.ask(name)["instance"] != first["instance"]
 
     (shown,) = describe(account, name)["ProductionVariants"]
     config = {"MemorySizeInMB": 2048, "MaxConcurrency": 2}
@@ -58,10 +58,11 @@ def test_more_requests_than_its_concurrency_are_throttled(account: Account) -> N
 def test_requests_that_come_before_the_container_runs_start_it_once(account: Account) -> None:
     name = serve(account, serverless(account, concurrency=8))
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: account.ask(name)["pid"], range(4)))
+        answers = list(pool.map(lambda _: account.ask(name)["instance"], range(4)))
     assert len(set(answers)) == 1
 
 
+@meet_in_a_file
 def test_a_container_that_cannot_start_is_told_and_tried_again(account: Account, tmp_path: Path) -> None:
     limit = tmp_path / "times"
     name = serve(account, serverless(account, environment={"TIMES": str(limit), "AT_MOST": "0"}))
@@ -76,14 +77,14 @@ def test_a_container_that_cannot_start_is_told_and_tried_again(account: Account,
 
 def test_an_update_between_instances_and_serverless_goes_over_at_once(account: Account) -> None:
     name = serve(account, variant(account, greeting="instance"))
-    pid = account.ask(name)["pid"]
+    pid = account.ask(name)["instance"]
     config = configure(account, serverless(account, greeting="serverless"))
     routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
     policy = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": 3600}}
     account.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config, DeploymentConfig=policy)
     assert account.endpoint(name)["EndpointConfigName"] == config
     assert account.ask(name)["greeting"] == "serverless"
-    assert not psutil.pid_exists(pid)
+    assert not is_running(pid)
 
 
 def test_what_does_not_go_together_is_refused(account: Account) -> None:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from kindling.localcloud import cloudformation
 from tests.localcloud.sagemaker.conftest import Account, new_name, until
-from tests.localcloud.sagemaker.embedded import IMAGE
+from tests.localcloud.sagemaker.embedded import IMAGE, is_running
 
 Resources = dict[str, Any]
 
@@ -347,10 +347,9 @@ def test_what_moto_would_only_pretend_is_no_known_type(stacks: Any) -> None:
 
 
 def test_the_endpoint_s_container_is_gone_with_the_stack(account: Account, stacks: Any) -> None:
-    import psutil
-
     stack = new_name("Stack")
     stacks.create_stack(StackName=stack, TemplateBody=body(hosting(account), Outputs=OUTPUTS))
-    process = psutil.Process(account.ask(outputs(stacks, stack)["Endpoint"])["pid"])
+    instance = account.ask(outputs(stacks, stack)["Endpoint"])["instance"]
+    assert is_running(instance)
     stacks.delete_stack(StackName=stack)
-    assert until(lambda: not process.is_running())
+    assert until(lambda: not is_running(instance))

@@ -54,7 +54,8 @@ def test_such_a_model_is_served_as_it_lies_there(account: Account) -> None:
     config = account.endpoint_config(create_model(account, job["ModelArtifacts"]["S3ModelArtifacts"] + "/"))
     name = new_name("endpoint")
     account.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
-    assert account.endpoint(name)["EndpointStatus"] == "InService"
+    described = account.endpoint(name)
+    assert described["EndpointStatus"] == "InService", described["FailureReason"]
     assert account.ask(name)["model"] == ["algo-1.json"]
     account.sagemaker.delete_endpoint(EndpointName=name)
 

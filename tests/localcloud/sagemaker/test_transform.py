@@ -48,7 +48,7 @@ def test_every_object_becomes_one_of_the_same_name_below_the_output_prefix(accou
 def test_objects_are_dealt_out_to_the_instances(account: Account, echo: str) -> None:
     files = {f"{number}.txt": b"x" for number in range(4)}
     made = done(account, transform(account, echo, files, instances=2))
-    pids = [json.loads(made[f"{number}.txt.out"])["pid"] for number in range(4)]
+    pids = [json.loads(made[f"{number}.txt.out"])["instance"] for number in range(4)]
     assert pids[0] == pids[2] != pids[1] == pids[3]
 
 

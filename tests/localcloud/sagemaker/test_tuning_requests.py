@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from kindling.localcloud.images import Image
 from tests.localcloud.sagemaker.conftest import Account
+from tests.localcloud.sagemaker.embedded import stands_in
 from tests.localcloud.sagemaker.tuning import Tuner, X
 
 
@@ -212,6 +213,7 @@ def test_a_warm_start_that_cannot_be_is_refused(tuner: Tuner) -> None:
     assert "WarmStartConfig with Strategy Grid is not implemented" in grid
 
 
+@stands_in
 def test_an_algorithm_of_this_house_need_not_be_told_how_to_find_its_metrics(tuner: Tuner) -> None:
     image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kindling:blazingtext"
     tuner.account.cloud.images.record(image, Image(algorithm="blazingtext", built_as="blazingtext"))

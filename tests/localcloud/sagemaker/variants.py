@@ -53,7 +53,7 @@ def greetings(account: Account, endpoint: str, requests: int = 40) -> Counter[st
 
 def pids(account: Account, endpoint: str, requests: int = 12) -> set[int]:
     """The processes that answer."""
-    return {account.ask(endpoint)["pid"] for _ in range(requests)}
+    return {account.ask(endpoint)["instance"] for _ in range(requests)}
 
 
 def describe(account: Account, endpoint: str) -> dict[str, Any]:

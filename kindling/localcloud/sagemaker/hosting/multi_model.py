@@ -84,6 +84,7 @@ class _Models:
         # Weakly, for whoever holds this drops it when nobody else has the instance any more.
         self._instance = ref(instance)
         self._folder = instance.base / "models"
+        self._inside = around.runner.inside(instance.base) / "models"
         prefix = instance.variant.model.data
         assert prefix is not None
         self._prefix = prefix
@@ -218,7 +219,7 @@ class _Models:
         return True
 
     def _post(self, loaded: _Loaded) -> urllib3.BaseHTTPResponse:
-        wanted = json.dumps({"model_name": loaded.name, "url": str(loaded.folder)}).encode()
+        wanted = json.dumps({"model_name": loaded.name, "url": str(self._inside / loaded.name / "model")}).encode()
         headers = {"Content-Type": "application/json"}
         return self._send("POST", "/models", body=wanted, headers=headers, timeout_s=self._around.limits.loading_s)
 

@@ -161,6 +161,9 @@ class RunningVariant:
             command="serve",
             base=base,
             environment={**reachable, **several, **model.environment},
+            instance_type=self.variant.instance_type or "",
+            memory_mib=(self.variant.serverless or {}).get("MemorySizeInMB", 0),
+            isolated=model.isolated,
         )
         return Instance(self.variant, start, self._around.runner, self._new_stream(), self._around.limits)
 

@@ -65,11 +65,12 @@ def bring(
             raise DataError(f"Data download failed: {part.address} of input '{wanted.name}': {error}.") from error
 
 
-def start_of(host: Host, request: Mapping[str, Any], environment: Mapping[str, str]) -> Start:
+def start_of(host: Host, request: Mapping[str, Any], environment: Mapping[str, str], cores: int) -> Start:
     """How the container is started.
 
     Args:
         environment: what it gets beside the Environment of the request.
+        cores: of this machine, for this host.
     """
     specification = request["AppSpecification"]
 
@@ -81,6 +82,9 @@ def start_of(host: Host, request: Mapping[str, Any], environment: Mapping[str, s
         command=tuple(map(host.mapped, specification.get("ContainerArguments", ()))),
         base=host.base,
         environment={**environment, **asked},
+        instance_type=request["ProcessingResources"]["ClusterConfig"]["InstanceType"],
+        cores=cores,
+        isolated=request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
     )
 
 

@@ -27,8 +27,8 @@ class ProcessingRun(JobRun[ProcessingJob]):
     def __init__(self, job: ProcessingJob, around: Surroundings) -> None:
         super().__init__(job, around)
         self._cluster = job.request["ProcessingResources"]["ClusterConfig"]
-        ranks = range(1, self._cluster["InstanceCount"] + 1)
-        self._hosts = [Host(f"algo-{rank}", self.folder / f"algo-{rank}") for rank in ranks]
+        names = [f"algo-{rank}" for rank in range(1, self._cluster["InstanceCount"] + 1)]
+        self._hosts = [Host(name, self.folder / name, around.runner.inside(self.folder / name)) for name in names]
         self._cores = around.capacity.share(self._cluster["InstanceType"], len(self._hosts))
 
     def work(self) -> Outcome:
@@ -97,7 +97,7 @@ class ProcessingRun(JobRun[ProcessingJob]):
         epoch = int(time.time())
         for host in self._hosts:
             self.go_on()
-            container = runner.start(start_of(host, request, environment))
+            container = runner.start(start_of(host, request, environment, max(1, self._cores // len(self._hosts))))
             stream = LogStream(self.around.logs, LOG_GROUP, f"{self.job.name}/{host.name}-{epoch}")
             running.add(host, container, OutputReader(container.output, stream))
 

@@ -47,7 +47,8 @@ class Attempt:
         self._job, self._metrics, self._around = job, metrics, around
         self._folder, self._cores = folder, cores
         count = job.request["ResourceConfig"]["InstanceCount"]
-        self.hosts = [Host(f"algo-{rank}", folder / f"algo-{rank}") for rank in range(1, count + 1)]
+        bases = {f"algo-{rank}": folder / f"algo-{rank}" for rank in range(1, count + 1)}
+        self.hosts = [Host(name, base, around.runner.inside(base)) for name, base in bases.items()]
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._interrupted = threading.Event()
         self._checkpoints: CheckpointFolders | None = None
@@ -119,8 +120,10 @@ class Attempt:
                 self._lay(pipes)
                 self._start_hosts(running)
                 ended = running.attend(clock.deadline)
-            except Exception:
+            except Exception as error:
                 running.end(self._around.limits.peers_grace_s)
+                if self._around.runner.ending:
+                    raise CloudEndingError from error
                 raise
             self._end(running, ended)
         if self._checkpoints:
@@ -156,6 +159,9 @@ class Attempt:
                 command=tuple(map(host.mapped, given)) if entrypoint or given else "train",
                 base=host.base,
                 environment=environment,
+                instance_type=request["ResourceConfig"]["InstanceType"],
+                cores=max(1, self._cores // len(self.hosts)),
+                isolated=request.get("EnableNetworkIsolation", False),
             )
             container = runner.start(wanted)
             stream = LogStream(

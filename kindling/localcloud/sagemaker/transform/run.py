@@ -87,6 +87,8 @@ class TransformRun(JobRun[TransformJob]):
                 command="serve",
                 base=base,
                 environment=environment,
+                instance_type=self._variant.instance_type or "",
+                isolated=self._variant.model.isolated,
             )
             stream = LogStream(self.around.logs, LOG_GROUP, f"{self.job.name}/{base.name}-{epoch}")
             instance = Instance(self._variant, start, self.around.runner, stream, self.around.limits)
