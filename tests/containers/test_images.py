@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +80,43 @@ def test_a_users_mistake_is_in_the_failure_file_and_the_exit_code(engine: Any, i
     assert (tmp_path / "output" / "failure").read_text() == (
         "ClientError: hyperparameter vector_dim=0 is out of range; it must be an integer from 1 to 2048."
     )
+
+
+# Credentials, caches of package managers, version control, and what only the build or the tests need.
+_NO_BUSINESS = re.compile(
+    r"(^|/)(\.cache|\.aws|\.ssh|\.git|\.netrc|\.pypirc|\.docker|\.env|id_rsa|id_ed25519|\.pytest_cache)(/|$)"
+    r"|^var/cache/apt/archives/.*\.deb$|^var/lib/apt/lists/.*Packages"
+    r"|^(build|opt/wheels)/"
+)
+_SECRET = re.compile(r"(?i)(secret|token|password|credential|api_?key)")
+
+
+def test_no_layer_holds_a_secret_or_a_cache(engine: Any, image: str, tmp_path: Path) -> None:
+    found = engine.images.get(image)
+    with (tmp_path / "image.tar").open("wb") as file:
+        for block in found.save():
+            file.write(block)
+    names = list(of_all_layers(tmp_path / "image.tar"))
+    assert "opt/house/blazingtext/__init__.py" in names, "the layers were read"
+    assert [name for name in names if _NO_BUSINESS.search(name)] == []
+    assert [setting for setting in found.attrs["Config"]["Env"] if _SECRET.search(setting)] == []
+    assert [step["CreatedBy"] for step in found.history() if _SECRET.search(step["CreatedBy"])] == []
+    (tmp_path / "image.tar").unlink()
+
+
+def of_all_layers(archive: Path) -> Iterator[str]:
+    """The names of the files in every layer of a saved image."""
+    with tarfile.open(archive) as image:
+        manifest = image.extractfile("manifest.json")
+        assert manifest is not None
+        for layer in json.load(manifest)[0]["Layers"]:
+            packed = image.extractfile(layer)
+            assert packed is not None
+            with tarfile.open(fileobj=packed) as files:
+                yield from (file.name.removeprefix("./") for file in files if file.isfile())
+
+
+def test_a_change_of_code_makes_one_small_layer_anew(engine: Any, image: str) -> None:
+    steps = [step for step in engine.images.get(image).history() if step["Size"]]
+    code, packages = steps[0], steps[1]
+    assert code["Size"] < 10e6 < packages["Size"], "the code is a layer of its own, above that of the packages"
