@@ -135,3 +135,17 @@ def test_a_client_of_the_cloud_reaches_nothing_else(state: Path) -> None:
     environment = lifecycle.client_environment(cloud)
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:5770"
     assert environment["AWS_CONFIG_FILE"] == environment["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
+
+
+def test_the_docker_runner_without_an_engine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    with pytest.raises(lifecycle.CloudError, match=r"no Docker engine answers at unix://.*/no.sock .*install one"):
+        lifecycle.up(tmp_path / "state", free_port(), "docker")
+    assert lifecycle.info(tmp_path / "state") is None
+
+
+def test_a_running_cloud_keeps_its_runner(state: Path) -> None:
+    cloud = lifecycle.up(state, free_port())
+    assert cloud.runner == "process"
+    with pytest.raises(lifecycle.CloudError, match="with the process runner; end it with `kindling down` first"):
+        lifecycle.up(state, cloud.port, "docker")

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +25,7 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
+from kindling.errors import UserError
 from kindling.image_builds import image_name
 from kindling.localcloud.docker_leftovers import LABEL, RUN_LABEL, remove_all
 from kindling.localcloud.images import Images, UnknownImageError
@@ -36,7 +37,7 @@ _BASE = Path("/opt/ml")
 _SERVING_PORT = 8080
 _NO_ADDRESS_HERE = "com.docker.network.bridge.inhibit_ipv4"
 _SUBNETS_SETTING = "KINDLING_DOCKER_SUBNETS"
-_SUBNETS = ip_network(os.environ.get(_SUBNETS_SETTING) or "10.213.0.0/16")
+_SUBNETS = "10.213.0.0/16"
 _SUBNET_PREFIX = 26  # 62 addresses
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]")
 _LOGS_WITHIN_S = 10.0
@@ -56,6 +57,8 @@ class DockerRunner:
 
     def __init__(self, client: docker.DockerClient, images: Images, state: Path, reachable: str) -> None:
         self._engine, self._images, self._reachable = client.api, images, reachable
+        self._state = state
+        self._subnets = _subnets()
         run = uuid.uuid4().hex
         self._labels = {LABEL: str(state), RUN_LABEL: run}
         self._mark = hashlib.sha256(str(state).encode()).hexdigest()[:8]
@@ -99,13 +102,20 @@ class DockerRunner:
         return {"KINDLING_CPUS_PER_HOST": share, "OMP_NUM_THREADS": share}
 
     def start(self, wanted: Start) -> Container:
-        group, _, host = wanted.name.rpartition("/")
+        host = wanted.name.rpartition("/")[2]
+        group = self._group(wanted)
         with self._lock:
             if self._ended:
                 raise DataError(f"{wanted.name} could not be started: the embedded cloud is ending.")
             network = self._networks.get(group)
             if network is None:
-                network = self._networks[group] = _Network(self._engine, self._labels, self._mark, wanted)
+                network = self._networks[group] = _Network(
+                    self._engine,
+                    self._labels,
+                    f"kindling-{self._mark}-{_NOT_IN_NAMES.sub('-', group)}",
+                    wanted,
+                    self._subnets,
+                )
             network.users += 1
         container = ""
         try:
@@ -120,6 +130,11 @@ class DockerRunner:
             self._leave(group, network)
             reason = error.explanation if isinstance(error, APIError) else error
             raise DataError(f"{wanted.name} could not be started: {reason}") from error
+
+    def _group(self, wanted: Start) -> str:
+        """Whose containers reach each other: those of one job or endpoint, but never an isolated one and another."""
+        kind = wanted.base.relative_to(self._state).parts[0]
+        return f"{kind}/{wanted.name.rpartition('/')[0]}{'/isolated' if wanted.isolated else ''}"
 
     def _create(self, wanted: Start, host: str, network: _Network) -> str:
         memory = wanted.memory_mib << 20 or memory_bytes(wanted.instance_type)
@@ -185,9 +200,10 @@ class _Network:
     An isolated one has no way out; nor to this machine, unless the cloud has to reach a server in it.
     """
 
-    def __init__(self, engine: Any, labels: Mapping[str, str], mark: str, first: Start) -> None:
-        group = first.name.rpartition("/")[0]
-        self.name = f"kindling-{mark}-{_NOT_IN_NAMES.sub('-', group)}-{os.urandom(3).hex()}"
+    def __init__(
+        self, engine: Any, labels: Mapping[str, str], title: str, first: Start, subnets: Sequence[str]
+    ) -> None:
+        self.name, self._subnets = f"{title}-{os.urandom(3).hex()}", subnets
         self.users = 0
         self._engine, self._labels, self._isolated = engine, labels, first.isolated
         self._options = {_NO_ADDRESS_HERE: "true"} if first.isolated and first.command != "serve" else {}
@@ -201,7 +217,8 @@ class _Network:
 
     def _make(self) -> str:
         """Make it on a subnet that no other network has; of the engine's own there are 31 at most."""
-        for subnet in _subnets():
+        # At random, so that two clouds seldom try the same one.
+        for subnet in random.sample(self._subnets, len(self._subnets)):
             try:
                 made = self._engine.create_network(
                     self.name,
@@ -216,7 +233,7 @@ class _Network:
                     raise
             else:
                 return str(made["Id"])
-        raise APIError(f"every subnet of {_SUBNETS} is in use; remove networks, or set {_SUBNETS_SETTING} to another")
+        raise DockerException(f"every subnet of {_SUBNETS_SETTING} is in use; remove networks, or name another range")
 
     def remove(self) -> None:
         with contextlib.suppress(APIError, *_GONE):
@@ -267,11 +284,20 @@ class _Container:
                 sink.write(piece)
 
 
-def _subnets() -> Iterator[str]:
-    """The subnets for networks, in an order of their own for every call, so that two seldom meet."""
-    found = [str(subnet) for subnet in _SUBNETS.subnets(new_prefix=_SUBNET_PREFIX)]
-    random.shuffle(found)
-    yield from found
+def _subnets() -> list[str]:
+    """The subnets that networks may have.
+
+    Raises:
+        UserError: KINDLING_DOCKER_SUBNETS is no range of addresses that has any.
+    """
+    asked = os.environ.get(_SUBNETS_SETTING) or _SUBNETS
+    try:
+        return [str(subnet) for subnet in ip_network(asked).subnets(new_prefix=_SUBNET_PREFIX)]
+    except ValueError as error:
+        message = (
+            f"{_SUBNETS_SETTING}={asked} must be a range of at least a /{_SUBNET_PREFIX} such as {_SUBNETS}: {error}."
+        )
+        raise UserError(message) from None
 
 
 def _watch(run: str) -> subprocess.Popen[bytes]:
