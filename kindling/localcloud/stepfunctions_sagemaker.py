@@ -81,9 +81,26 @@ class SageMakerTask(StateTaskServiceCallback):
     def _eval_service_task(
         self, env: Any, resource_runtime_part: Any, normalised_parameters: dict[str, Any], state_credentials: Any
     ) -> None:
-        client = self._client(resource_runtime_part, state_credentials)
-        response = getattr(client, self._get_boto_service_action())(**normalised_parameters)
+        client, action = self._client(resource_runtime_part, state_credentials), self._get_boto_service_action()
+        response = getattr(client, action)(**normalised_parameters)
+        if self.resource.condition == ResourceCondition.Sync and action in _JOBS:
+            job = _JOBS[action]
+            env.begun_job = (client, job, {job.name: normalised_parameters[job.name]})
         env.stack.append(with_millisecond_dates(response))
+
+    def _eval_execution(self, env: Any) -> None:
+        """Run the task; a job that it began is stopped when the execution is, or the state's time is over.
+
+        However early: the interpreter may end between the job's creation and the first look at it.
+        """
+        try:
+            super()._eval_execution(env)
+        finally:
+            begun = getattr(env, "begun_job", None)
+            if begun and not env.is_running():
+                client, job, named = begun
+                if getattr(client, job.describe)(**named)[job.status] == "InProgress":
+                    getattr(client, job.stop)(**named)
 
     def _build_sync_resolver(
         self, env: Any, resource_runtime_part: Any, normalised_parameters: dict[str, Any], state_credentials: Any
@@ -100,7 +117,6 @@ class SageMakerTask(StateTaskServiceCallback):
                 description = with_millisecond_dates(getattr(client, job.describe)(**named))
                 while description[job.status] not in ("Completed", "Failed", "Stopped"):
                     if not env.is_running():
-                        getattr(client, job.stop)(**named)
                         return None
                     time.sleep(_POLL_S)
                     description = with_millisecond_dates(getattr(client, job.describe)(**named))
