@@ -20,6 +20,9 @@ PACKAGES := kindling stacks lambdas containers tests benchmarks examples app.py
 ALGORITHMS := $(patsubst containers/%/algorithm.toml,%,$(wildcard containers/*/algorithm.toml))
 # Algorithms' tests run in the algorithms' own environments, the rest in .venv.
 HOUSE_TESTS := tests containers/contract
+# Of the process runner's tests those that run with the docker runner, too; with KINDLING_RUNNER=docker all of them can.
+IN_CONTAINERS := $(addprefix tests/localcloud/sagemaker/test_,training.py training_inputs.py training_outputs.py \
+	training_spot.py processing.py pipes.py endpoints.py multi_model.py transform.py killed_server.py)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers check format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving clean
@@ -97,7 +100,7 @@ test-containers: setup-tests setup-client-sagemaker-v2  ## Build and run the ima
 	@if docker info >/dev/null 2>&1; then \
 		$(BIN)/python -m kindling.image_builds base --if-needed; \
 		$(BIN)/python -m tests.run tests/containers; \
-		KINDLING_RUNNER=docker $(BIN)/python -m tests.run tests/localcloud/sagemaker; \
+		KINDLING_RUNNER=docker $(BIN)/python -m tests.run $(IN_CONTAINERS); \
 	else echo "No Docker engine answers: the tests of the images were not run."; fi
 
 docs: .venv/.house  ## Write the tables of docs/ from the algorithms' descriptions and from the embedded cloud
