@@ -20,6 +20,7 @@ from typing import Any
 
 import boto3
 
+from containers.catalogue import algorithms
 from kindling.localcloud import aws_images, lifecycle
 from kindling.localcloud.cloud import REGION, RUNNERS, RunnerName
 from kindling.ports import free_port
@@ -59,6 +60,11 @@ def trained(sagemaker: Any, role: str, hosts: int) -> tuple[float, float]:
         AlgorithmSpecification={
             "TrainingImage": aws_images.address("blazingtext", REGION),
             "TrainingInputMode": "File",
+            "MetricDefinitions": [
+                {"Name": metric.name, "Regex": metric.regex}
+                for metric in algorithms()["blazingtext"].metrics
+                if metric.name in _METRICS
+            ],
         },
         HyperParameters=_HYPERPARAMETERS,
         InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],

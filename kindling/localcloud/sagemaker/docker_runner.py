@@ -142,7 +142,8 @@ class DockerRunner:
         limits = self._engine.create_host_config(
             binds={str(wanted.base): {"bind": str(_BASE), "mode": "rw"}},
             network_mode=network.name,  # and no other: the default one leads outside
-            nano_cpus=cores * 10**9,
+            # None where it may use all: a quota would stop it now and then for its own helper threads.
+            nano_cpus=cores * 10**9 if cores < self._cores else None,
             mem_limit=memory,
             memswap_limit=memory,  # of memory and swap together: no swap
             shm_size=memory // 2,  # as Linux has it by default
