@@ -142,18 +142,7 @@ def _lay_out(
 ) -> None:
     """What the service lays out for one host before training starts."""
     paths = Paths(base)
-    configuration = {
-        paths.hyperparameters: dict(hyperparameters),
-        paths.input_data_config: {
-            name: {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
-            for name in channels
-        },
-        paths.resource_config: {"current_host": host, "hosts": list(hosts), "network_interface_name": "lo"},
-    }
-    for needed in (paths.resource_config.parent, paths.data, paths.output_data):
-        needed.mkdir(parents=True)
-    for path, content in configuration.items():
-        path.write_text(json.dumps(content), encoding="utf-8")
+    write_configuration(paths, hyperparameters, channels, hosts, host, "lo")
     for name, source in channels.items():
         folder = paths.channel(name)
         if source.is_dir():
@@ -161,6 +150,33 @@ def _lay_out(
         else:
             folder.mkdir()
             (folder / source.name).symlink_to(source.resolve())
+
+
+def write_configuration(
+    paths: Paths,
+    hyperparameters: Mapping[str, str],
+    channels: Iterable[str],
+    hosts: Sequence[str],
+    host: str,
+    network_interface: str,
+) -> None:
+    """Makes the folders of one host and writes the configuration files of the contract, with channels in File mode."""
+    configuration = {
+        paths.hyperparameters: dict(hyperparameters),
+        paths.input_data_config: {
+            name: {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
+            for name in channels
+        },
+        paths.resource_config: {
+            "current_host": host,
+            "hosts": list(hosts),
+            "network_interface_name": network_interface,
+        },
+    }
+    for needed in (paths.resource_config.parent, paths.data, paths.output_data):
+        needed.mkdir(parents=True)
+    for path, content in configuration.items():
+        path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _environments(bases: Mapping[str, Path], hosts: int) -> dict[str, dict[str, str]]:

@@ -6,53 +6,28 @@ at what it does. The contract: docs.aws.amazon.com, "Use Your Own Training Algor
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import os
-import shutil
-import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import urllib3
 from docker.errors import APIError
 
 from contract.paths import Paths
+from kindling.image_trial import PING_ANSWER_S, BrokenError, NotTriedError, Subject, Trial, state_of
 
 STRANGER = 12345  # a user and a group that no image knows
-_PORT = 8080
 _FAILURE_CHARACTERS = 1024  # of the failure file become the job's FailureReason
 _STOP_S, _SERVING_STOP_S = 120.0, 30.0  # from SIGTERM to SIGKILL
-_PING_S, _PING_ANSWER_S = 240.0, 2.0  # within which /ping answers 200 first, and each time
 _KILLED = 137
 _UNKNOWN = "no_such_hyperparameter"
 
 Outcome = Literal["pass", "fail", "skip"]
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """An image and what it is tried with.
-
-    `channels` are files or folders by the channel's name; `model` is a folder to serve, by default what was trained;
-    `long` are hyperparameters with which training takes minutes.
-    """
-
-    image: str
-    channels: Mapping[str, Path] = field(default_factory=dict)
-    hyperparameters: Mapping[str, str] = field(default_factory=dict)
-    long: Mapping[str, str] = field(default_factory=dict)
-    model: Path | None = None
-    content_type: str = "application/json"
-    body: bytes = b""
-    patience_s: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -64,14 +39,6 @@ class Finding:
     words: str
 
 
-class _BrokenError(Exception):
-    """The image breaks the contract; the message says how."""
-
-
-class _NotTriedError(Exception):
-    """A check has nothing to go on; the message says what it needs."""
-
-
 def verify(engine: Any, subject: Subject, report: Report = lambda _line: None) -> list[Finding]:
     """Every check's finding, in order.
 
@@ -81,176 +48,19 @@ def verify(engine: Any, subject: Subject, report: Report = lambda _line: None) -
     """
     findings = []
     with tempfile.TemporaryDirectory(prefix="kindling-verify-") as folder:
-        trial = _Trial(engine, subject, Path(folder))
+        trial = Trial(engine, subject, Path(folder))
         for name, check in _CHECKS.items():
             report(name)
             try:
                 words, outcome = check(trial), "pass"
-            except _BrokenError as error:
+            except BrokenError as error:
                 words, outcome = str(error), "fail"
-            except _NotTriedError as error:
+            except NotTriedError as error:
                 words, outcome = str(error), "skip"
             except APIError as error:
                 words, outcome = f"the engine cannot run it: {error.explanation}", "fail"
             findings.append(Finding(name, outcome, words))  # type: ignore[arg-type]
     return findings
-
-
-@dataclass
-class _Ended:
-    """A container that has ended."""
-
-    code: int
-    log: str
-    seconds: float
-
-    @property
-    def last_line(self) -> str:
-        lines = self.log.strip().splitlines()
-        return f"; its last line: {lines[-1][:200]}" if lines else "; it printed nothing"
-
-
-class _Trial:
-    """Runs the image, in a new folder for each container."""
-
-    def __init__(self, engine: Any, subject: Subject, folder: Path) -> None:
-        self.engine, self.subject, self._folder = engine, subject, folder
-        self._number = 0
-        self.trained: Path | None = None  # the model of the first training
-
-    def base(self, hyperparameters: Mapping[str, str], channels: Mapping[str, Path]) -> Paths:
-        """A new /opt/ml, laid out for a training job of one host."""
-        self._number += 1
-        paths = Paths(self._folder / str(self._number))
-        configuration: dict[Path, Any] = {
-            paths.hyperparameters: dict(hyperparameters),
-            paths.input_data_config: {
-                name: {
-                    "TrainingInputMode": "File",
-                    "S3DistributionType": "FullyReplicated",
-                    "RecordWrapperType": "None",
-                }
-                for name in channels
-            },
-            paths.resource_config: {
-                "current_host": "algo-1",
-                "hosts": ["algo-1"],
-                "network_interface_name": "eth0",
-            },
-        }
-        for needed in (paths.resource_config.parent, paths.data, paths.model, paths.output_data):
-            needed.mkdir(parents=True)
-        for path, content in configuration.items():
-            path.write_text(json.dumps(content), encoding="utf-8")
-        for name, source in channels.items():
-            target = paths.channel(name)
-            if source.is_dir():
-                shutil.copytree(source, target)
-            else:
-                target.mkdir()
-                shutil.copy(source, target)
-        return paths
-
-    def model_base(self) -> Paths:
-        """A new /opt/ml with the model to serve."""
-        source = self.subject.model or self.trained
-        if source is None:
-            raise _NotTriedError("there is no model to serve: training made none; name one with --model.")
-        paths = self.base({}, {})
-        shutil.copytree(source, paths.model, dirs_exist_ok=True)
-        return paths
-
-    @contextmanager
-    def running(self, paths: Paths, command: str, **options: Any) -> Iterator[Any]:
-        """A container with that /opt/ml, removed afterwards."""
-        volumes = {str(paths.base): {"bind": "/opt/ml", "mode": "rw"}, **options.pop("volumes", {})}
-        container = self.engine.containers.run(
-            self.subject.image, command, volumes=volumes, detach=True, hostname="algo-1", **options
-        )
-        try:
-            yield container
-        finally:
-            with contextlib.suppress(APIError):
-                container.remove(force=True, v=True)
-
-    def train(self, paths: Paths, **options: Any) -> _Ended:
-        """Training from its start to its end."""
-        with self.running(paths, "train", **options) as container:
-            return self.end_of(container, self.subject.patience_s)
-
-    def end_of(self, container: Any, within_s: float) -> _Ended:
-        """The end of a container.
-
-        Raises:
-            _BrokenError: it does not end in time.
-        """
-        began = time.monotonic()
-        while (status := _state(container))["Running"]:
-            if time.monotonic() - began > within_s:
-                raise _BrokenError(f"it had not ended after {within_s:.0f} s")
-            time.sleep(0.1)
-        log = container.logs().decode(errors="replace")
-        return _Ended(int(status["ExitCode"]), log, time.monotonic() - began)
-
-    @contextmanager
-    def serving(self, paths: Paths, **options: Any) -> Iterator[tuple[Any, _Server]]:
-        """A container that serves, once /ping has answered 200.
-
-        Raises:
-            _BrokenError: it never does.
-        """
-        with self.running(paths, "serve", **options) as container:
-            server = _Server(container)
-            deadline = time.monotonic() + min(_PING_S, self.subject.patience_s)
-            while not server.healthy():
-                state = _state(container)
-                if not state["Running"]:
-                    ended = _Ended(int(state["ExitCode"]), container.logs().decode(errors="replace"), 0)
-                    raise _BrokenError(f"serve exited with code {ended.code}{ended.last_line}")
-                if time.monotonic() > deadline:
-                    raise _BrokenError(f"GET /ping on port {_PORT} did not answer 200 within {_PING_S:.0f} s")
-                time.sleep(0.1)
-            yield container, server
-
-
-class _Server:
-    """Requests to a container that serves."""
-
-    def __init__(self, container: Any) -> None:
-        container.reload()
-        self.host = next(iter(container.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
-        self._pool = urllib3.HTTPConnectionPool(self.host or "127.0.0.1", _PORT)
-
-    def healthy(self) -> bool:
-        """Whether /ping answers 200 in the time that it may take."""
-        try:
-            answer = self._pool.urlopen("GET", "/ping", timeout=_PING_ANSWER_S, retries=False)
-        except urllib3.exceptions.HTTPError:
-            return False
-        return bool(answer.status == 200)
-
-    def ask(self, body: bytes, content_type: str, path: str = "/invocations", method: str = "POST") -> int:
-        """The status of the answer; 0 for none."""
-        try:
-            answer = self._pool.urlopen(
-                method, path, body=body, headers={"Content-Type": content_type}, timeout=60, retries=False
-            )
-        except urllib3.exceptions.HTTPError:
-            return 0
-        return int(answer.status)
-
-    def send(self, raw: bytes) -> None:
-        """Send what is no proper request, and hang up."""
-        with contextlib.suppress(OSError), socket.create_connection((self.host, _PORT), 5) as connection:
-            connection.settimeout(5)
-            connection.sendall(raw)
-            connection.recv(1024)
-
-
-def _state(container: Any) -> Mapping[str, Any]:
-    container.reload()
-    state: Mapping[str, Any] = container.attrs["State"]
-    return state
 
 
 def _failure(paths: Paths) -> str:
@@ -259,7 +69,7 @@ def _failure(paths: Paths) -> str:
 
 def _require(condition: object, otherwise: str) -> None:
     if not condition:
-        raise _BrokenError(otherwise)
+        raise BrokenError(otherwise)
 
 
 def _digest(folder: Path) -> dict[str, str]:
@@ -275,7 +85,7 @@ def _open_to(paths: Paths, user: int) -> None:
         os.chown(path, user, user)
 
 
-def _entry_point(trial: _Trial) -> str:
+def _entry_point(trial: Trial) -> str:
     config = trial.engine.images.get(trial.subject.image).attrs["Config"]
     line = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
     shell = len(line) > 1 and Path(line[0]).name in ("sh", "bash", "dash") and line[1] == "-c"
@@ -283,7 +93,7 @@ def _entry_point(trial: _Trial) -> str:
     return " ".join(line) or "none: train and serve are programs on the path"
 
 
-def _trains(trial: _Trial) -> str:
+def _trains(trial: Trial) -> str:
     paths = trial.base(trial.subject.hyperparameters, trial.subject.channels)
     ended = trial.train(paths)
     _require(ended.code == 0, f"train exited with code {ended.code}{ended.last_line}")
@@ -293,9 +103,9 @@ def _trains(trial: _Trial) -> str:
     return f"exit code 0 after {ended.seconds:.1f} s, {len(files)} files in /opt/ml/model"
 
 
-def _trains_as_stranger(trial: _Trial) -> str:
+def _trains_as_stranger(trial: Trial) -> str:
     if os.geteuid() != 0:
-        raise _NotTriedError("only root can give the folder to another user; run this as root.")
+        raise NotTriedError("only root can give the folder to another user; run this as root.")
     paths = trial.base(trial.subject.hyperparameters, trial.subject.channels)
     _open_to(paths, STRANGER)
     ended = trial.train(paths, user=f"{STRANGER}:{STRANGER}")
@@ -303,7 +113,7 @@ def _trains_as_stranger(trial: _Trial) -> str:
     return f"train as user {STRANGER} exited with code 0"
 
 
-def _input_stays(trial: _Trial) -> str:
+def _input_stays(trial: Trial) -> str:
     paths = trial.base(trial.subject.hyperparameters, trial.subject.channels)
     before = _digest(paths.data)
     ended = trial.train(paths, volumes={str(paths.data): {"bind": "/opt/ml/input/data", "mode": "ro"}})
@@ -312,7 +122,7 @@ def _input_stays(trial: _Trial) -> str:
     return "train with read-only channels exited with code 0"
 
 
-def _refuses(trial: _Trial, hyperparameters: Mapping[str, str], channels: Mapping[str, Path], named: str) -> str:
+def _refuses(trial: Trial, hyperparameters: Mapping[str, str], channels: Mapping[str, Path], named: str) -> str:
     """Training that must fail in words: a code that is not 0, and a failure file that names what is wrong."""
     paths = trial.base(hyperparameters, channels)
     ended = trial.train(paths)
@@ -324,46 +134,46 @@ def _refuses(trial: _Trial, hyperparameters: Mapping[str, str], channels: Mappin
     return shown.strip().splitlines()[0][:200]
 
 
-def _unknown_hyperparameter(trial: _Trial) -> str:
+def _unknown_hyperparameter(trial: Trial) -> str:
     return _refuses(trial, {**trial.subject.hyperparameters, _UNKNOWN: "1"}, trial.subject.channels, _UNKNOWN)
 
 
-def _missing_channel(trial: _Trial) -> str:
+def _missing_channel(trial: Trial) -> str:
     if not trial.subject.channels:
-        raise _NotTriedError("no channel was named; name one with --channel.")
+        raise NotTriedError("no channel was named; name one with --channel.")
     name = next(iter(trial.subject.channels))
     left = {one: path for one, path in trial.subject.channels.items() if one != name}
     return _refuses(trial, trial.subject.hyperparameters, left, name)
 
 
-def _stops(trial: _Trial) -> str:
+def _stops(trial: Trial) -> str:
     if not trial.subject.long:
-        raise _NotTriedError("no hyperparameters were named with which training takes minutes; use --long.")
+        raise NotTriedError("no hyperparameters were named with which training takes minutes; use --long.")
     paths = trial.base({**trial.subject.hyperparameters, **trial.subject.long}, trial.subject.channels)
     with trial.running(paths, "train") as container:
         began = time.monotonic()
-        while not container.logs() and time.monotonic() - began < 10 and _state(container)["Running"]:
+        while not container.logs() and time.monotonic() - began < 10 and state_of(container)["Running"]:
             time.sleep(0.1)
         time.sleep(1)  # it is at work
-        if not _state(container)["Running"]:
+        if not state_of(container)["Running"]:
             ended = trial.end_of(container, 1)
-            raise _NotTriedError(f"training was over (code {ended.code}) before it could be stopped{ended.last_line}")
+            raise NotTriedError(f"training was over (code {ended.code}) before it could be stopped{ended.last_line}")
         container.kill("SIGTERM")
         try:
             ended = trial.end_of(container, _STOP_S)
-        except _BrokenError:
-            raise _BrokenError(f"train still ran {_STOP_S:.0f} s after SIGTERM, when SIGKILL follows") from None
+        except BrokenError:
+            raise BrokenError(f"train still ran {_STOP_S:.0f} s after SIGTERM, when SIGKILL follows") from None
     return f"train ended {ended.seconds:.1f} s after SIGTERM, with code {ended.code}"
 
 
-def _serves(trial: _Trial) -> str:
+def _serves(trial: Trial) -> str:
     began = time.monotonic()
     with trial.serving(trial.model_base()) as (_, server):
         seconds = time.monotonic() - began
         slowest = 0.0
         for _ in range(5):
             asked = time.monotonic()
-            _require(server.healthy(), f"/ping did not answer 200 within {_PING_ANSWER_S:g} s once it had")
+            _require(server.healthy(), f"/ping did not answer 200 within {PING_ANSWER_S:g} s once it had")
             slowest = max(slowest, time.monotonic() - asked)
         if trial.subject.body:
             status = server.ask(trial.subject.body, trial.subject.content_type)
@@ -371,29 +181,29 @@ def _serves(trial: _Trial) -> str:
     return f"/ping answered 200 after {seconds:.1f} s, then within {1000 * slowest:.0f} ms"
 
 
-def _serves_as_stranger(trial: _Trial) -> str:
+def _serves_as_stranger(trial: Trial) -> str:
     if os.geteuid() != 0:
-        raise _NotTriedError("only root can give the folder to another user; run this as root.")
+        raise NotTriedError("only root can give the folder to another user; run this as root.")
     paths = trial.model_base()
     _open_to(paths, STRANGER)
     with trial.serving(paths, user=f"{STRANGER}:{STRANGER}"):
         return f"serve as user {STRANGER} answered /ping"
 
 
-def _serves_read_only(trial: _Trial) -> str:
+def _serves_read_only(trial: Trial) -> str:
     paths = trial.model_base()
     with trial.serving(paths, volumes={str(paths.model): {"bind": "/opt/ml/model", "mode": "ro"}}):
         return "with a read-only /opt/ml/model /ping answered 200"
 
 
-def _serving_stops(trial: _Trial) -> str:
+def _serving_stops(trial: Trial) -> str:
     with trial.serving(trial.model_base()) as (container, _):
         container.kill("SIGTERM")
         try:
             ended = trial.end_of(container, _SERVING_STOP_S)
-        except _BrokenError:
+        except BrokenError:
             message = f"serve still ran {_SERVING_STOP_S:.0f} s after SIGTERM, when SIGKILL follows"
-            raise _BrokenError(message) from None
+            raise BrokenError(message) from None
     return f"serve ended {ended.seconds:.1f} s after SIGTERM, with code {ended.code}"
 
 
@@ -413,11 +223,11 @@ _HOSTILE_BYTES: Mapping[str, bytes] = {
 }
 
 
-def _hostile_requests(trial: _Trial) -> str:
+def _hostile_requests(trial: Trial) -> str:
     with trial.serving(trial.model_base()) as (container, server):
 
         def still_healthy(after: str) -> None:
-            state = _state(container)
+            state = state_of(container)
             _require(state["Running"], f"the server exited with code {state['ExitCode']} after {after}")
             _require(server.healthy(), f"/ping no longer answered 200 after {after}")
 
@@ -433,7 +243,7 @@ def _hostile_requests(trial: _Trial) -> str:
     return f"{len(_HOSTILE_BODIES) + 1} answered with a 4xx, {len(_HOSTILE_BYTES)} survived"
 
 
-_CHECKS: Mapping[str, Callable[[_Trial], str]] = {
+_CHECKS: Mapping[str, Callable[[Trial], str]] = {
     "entry point": _entry_point,
     "train": _trains,
     "train as any user": _trains_as_stranger,

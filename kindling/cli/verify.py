@@ -32,7 +32,8 @@ def verify(
 
     from kindling import image_builds
     from kindling.errors import UserError
-    from kindling.verification import Subject, verify
+    from kindling.image_trial import Subject
+    from kindling.verification import verify
 
     channels = {name: Path(path).expanduser() for name, path in pairs(channel or [], "--channel").items()}
     for name, path in channels.items():

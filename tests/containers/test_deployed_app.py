@@ -11,27 +11,17 @@ from typing import Any
 import pytest
 from gensim.test.utils import datapath
 
-from kindling import deployment, resources
-from kindling.localcloud import lifecycle
 from kindling.localcloud.docker_leftovers import LABEL
 from kindling.localcloud.images import Images
-from kindling.ports import free_port
-from kindling.targets import running_embedded_cloud
-from tests.e2e.conftest import ALGORITHM, SMALL, Deployment
+from tests.e2e.conftest import ALGORITHM, SMALL, Deployment, deployment_in
 
 pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
 def deployed(engine: Any, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    state = tmp_path_factory.mktemp("cloud")
-    lifecycle.up(state, free_port(), "docker")
-    try:
-        target = running_embedded_cloud(state)
-        deployment.deploy(target, {}, print)
-        yield Deployment(target, resources.find(target))
-    finally:
-        lifecycle.down(state)
+    with deployment_in(tmp_path_factory.mktemp("cloud"), "docker") as found:
+        yield found
 
 
 def test_the_pipeline_runs_the_pushed_image_on_every_host_and_at_the_endpoint(

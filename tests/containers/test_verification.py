@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from kindling import image_builds, verification
-from kindling.verification import Finding, Subject, verify
+from kindling import image_builds, image_trial, verification
+from kindling.image_trial import Subject
+from kindling.verification import Finding, verify
 
 from .test_docker_runner import corpus
 
@@ -111,7 +112,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a fault which shows by waiting shows soon."""
     monkeypatch.setattr(verification, "_STOP_S", 3.0)
     monkeypatch.setattr(verification, "_SERVING_STOP_S", 3.0)
-    monkeypatch.setattr(verification, "_PING_S", 4.0)
+    monkeypatch.setattr(image_trial, "_PING_S", 4.0)
 
 
 @pytest.mark.usefixtures("impatient")

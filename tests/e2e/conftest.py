@@ -14,6 +14,7 @@ import pytest
 
 from kindling import deployment, resources
 from kindling.localcloud import lifecycle
+from kindling.localcloud.cloud import RunnerName
 from kindling.ports import free_port
 from kindling.targets import EmbeddedTarget, running_embedded_cloud
 
@@ -93,9 +94,9 @@ class Deployment:
 
 
 @contextmanager
-def deployment_in(state: Path) -> Iterator[Deployment]:
+def deployment_in(state: Path, runner: RunnerName = "process") -> Iterator[Deployment]:
     """The app, deployed with the CDK's command line to an embedded cloud of its own."""
-    lifecycle.up(state, free_port())
+    lifecycle.up(state, free_port(), runner)
     try:
         target = running_embedded_cloud(state)
         deployment.deploy(target, {}, print)
