@@ -1,8 +1,9 @@
 """`kindling-docker`: what the CDK's command line runs in place of docker when it deploys to the embedded cloud.
 
 With the process runner it builds nothing: it notes which algorithm an image stands for. With the docker runner the
-engine builds the image, and what is noted is its id, so that exactly this one runs. Either way the image is registered
-with the embedded cloud's ECR. Called as docker is: login, inspect, build, tag, push.
+engine builds the image and pushes it to the cloud's registry, if there is one, and what is noted is its id, so that
+exactly this one runs. Either way the image is registered with the embedded cloud's ECR. Called as docker is: login,
+inspect, build, tag, push.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from kindling.errors import UserError
+from kindling.localcloud.docker_registry import Pushed, address_of, push
 from kindling.localcloud.images import Image, Images
 
 _REPOSITORY = re.compile(r"(?P<registry>[^/]+)/(?P<repository>[^:@]+):(?P<tag>[^:@]+)")
@@ -48,7 +51,7 @@ def publish(arguments: Sequence[str], folder: Path, *, really: bool = False) -> 
             source, name = rest[-2:]
             images.record(name, _existing(images, source))
         case "push":
-            _push(images, rest[-1])
+            _push(images, rest[-1], address_of(folder.parent) if really else "")
         case _:
             raise PublishingError(f"docker {command} is not something that deploying to the embedded cloud needs.")
     return 0
@@ -98,34 +101,47 @@ def _existing(images: Images, name: str) -> Image:
     return image
 
 
-def _push(images: Images, uri: str) -> None:
+def _push(images: Images, uri: str, registry: str) -> None:
     image = _existing(images, uri)
     named = _REPOSITORY.fullmatch(uri)
     if named is None:
         raise PublishingError(f"{uri} does not name a repository and a tag.")
+    repository, tag = named["repository"], named["tag"]
     import boto3
     from botocore.exceptions import ClientError
 
-    manifest = _manifest(image)
+    pushed = _pushed(image, registry, repository, tag) if registry and image.engine_id else _stand_in(image)
     try:
         boto3.client("ecr").put_image(
-            repositoryName=named["repository"],
-            imageTag=named["tag"],
-            imageManifest=manifest,
-            imageManifestMediaType=_MANIFEST_TYPE,
+            repositoryName=repository,
+            imageTag=tag,
+            imageManifest=pushed.manifest,
+            imageManifestMediaType=pushed.media_type,
+            imageDigest=pushed.digest,
         )
     except ClientError as error:
         if error.response["Error"]["Code"] != "ImageAlreadyExistsException":
             raise PublishingError(f"{uri} was not pushed: {error.response['Error']['Message']}") from None
-    images.record(f"{named['registry']}/{named['repository']}@{_digest(manifest)}", image)
+    if registry:
+        image = replace(image, pushed_as=f"{repository}@{pushed.digest}")
+        images.record(uri, image)
+    images.record(f"{named['registry']}/{repository}@{pushed.digest}", image)
 
 
-def _manifest(image: Image) -> str:
+def _pushed(image: Image, registry: str, repository: str, tag: str) -> Pushed:
+    from kindling.image_builds import connect
+
+    _say(f"pushing {repository}:{tag} to the registry at {registry}")
+    return push(connect().api, image.engine_id, registry, repository, tag)
+
+
+def _stand_in(image: Image) -> Pushed:
     """A minimal image manifest, different for each image: its configuration is that in the engine, if it was built."""
     labels = {"kindling.algorithm": image.algorithm, "kindling.built-as": image.built_as}
     config = json.dumps({"config": {"Labels": labels}})
     described = {"mediaType": _CONFIG_TYPE, "size": len(config), "digest": image.engine_id or _digest(config)}
-    return json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST_TYPE, "config": described, "layers": []})
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST_TYPE, "config": described, "layers": []})
+    return Pushed(manifest, _MANIFEST_TYPE, _digest(manifest))
 
 
 def _digest(document: str) -> str:

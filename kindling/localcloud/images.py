@@ -21,12 +21,14 @@ class UnknownImageError(LookupError):
 class Image:
     """An image that was built: the algorithm's folder under containers/, and the name it was built under.
 
-    `engine_id` is its id in the Docker engine, where one really built it.
+    `engine_id` is its id in the Docker engine, where one really built it; `pushed_as` its `repository@digest` in the
+    cloud's registry, where there is one.
     """
 
     algorithm: str
     built_as: str
     engine_id: str = ""
+    pushed_as: str = ""
 
 
 class Images:

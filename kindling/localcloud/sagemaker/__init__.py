@@ -39,8 +39,10 @@ def _runner_of(cloud: Cloud) -> Runner:
     if cloud.runner == "process":
         return ProcessRunner(cloud.processes, cloud.images)
     from kindling.image_builds import connect
+    from kindling.localcloud import docker_registry
     from kindling.localcloud.sagemaker.docker_runner import DockerRunner
 
+    docker_registry.start(cloud.processes, cloud.state)
     return DockerRunner(connect(), cloud.images, cloud.state, cloud.reachable_url)
 
 

@@ -27,8 +27,9 @@ from docker.types import IPAMConfig, IPAMPool
 
 from kindling.errors import UserError
 from kindling.image_builds import image_name
+from kindling.localcloud import docker_registry
 from kindling.localcloud.docker_leftovers import LABEL, RUN_LABEL, remove_all
-from kindling.localcloud.images import Images, UnknownImageError
+from kindling.localcloud.images import Image, Images, UnknownImageError
 from kindling.localcloud.sagemaker.capacity import memory_bytes, vcpus
 from kindling.localcloud.sagemaker.errors import DataError, InvalidRequestError
 from kindling.localcloud.sagemaker.runner import Container, Start
@@ -174,11 +175,23 @@ class DockerRunner:
         """
         published = self._images.find(uri)
         if published and published.engine_id:
-            return self._id(published.engine_id, f"image {uri} is not in the Docker engine any more; deploy it again.")
+            return self._published(uri, published)
         with contextlib.suppress(ImageNotFound):
             return str(self._engine.inspect_image(uri)["Id"])
         name = image_name(self._images.algorithm_of(uri))
         return self._id(name, f"image {uri} is not in the Docker engine; deploy it, or build {name} by `make images`.")
+
+    def _published(self, uri: str, image: Image) -> str:
+        """The id of an image that was pushed; where the engine has lost it, the registry gives it back."""
+        otherwise = f"image {uri} is not in the Docker engine any more; deploy it again."
+        with contextlib.suppress(UnknownImageError):
+            return self._id(image.engine_id, otherwise)
+        try:
+            if image.pushed_as:
+                docker_registry.pull(self._engine, self._state, image.pushed_as)
+        except (APIError, UserError) as error:
+            raise UnknownImageError(f"{otherwise[:-1]} (the registry said: {error}).") from None
+        return self._id(image.engine_id, otherwise)
 
     def _id(self, name: str, otherwise: str) -> str:
         try:
