@@ -6,6 +6,8 @@ RUNNER ?= process
 ALGORITHM ?=
 GPU ?=
 WHEELS ?=
+# Of `make check-security`: pip-audit's options, such as --vulnerability-service osv.
+AUDIT ?=
 TESTS ?=
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -25,7 +27,7 @@ IN_CONTAINERS := $(addprefix tests/localcloud/sagemaker/test_,training.py traini
 	training_spot.py processing.py pipes.py endpoints.py multi_model.py transform.py killed_server.py)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers check format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving clean
+.PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers check check-security format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving clean
 
 help:  ## What can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -77,6 +79,9 @@ test: setup-tests setup-client-sagemaker-v2  ## All tests but the slow ones (TES
 	@TESTS='$(TESTS)' $(BIN)/python -m tests.run
 
 check: setup-tests format lint types test-fast  ## Format, lint, types and the fast tests: before each commit
+
+check-security: .venv/.tests  ## Look up every locked package in a database of known vulnerabilities; needs the network
+	@$(BIN)/python -m kindling.lock_audit $(AUDIT)
 
 format:
 	@$(BIN)/ruff format --quiet $(wildcard $(PACKAGES))

@@ -1,7 +1,8 @@
 """The algorithms' images, built by a Docker engine; and their base image, made here where no registry can be reached.
 
 `python -m kindling.image_builds base [--wheels FOLDER]` makes the base image of Debian's own packages.
-`python -m kindling.image_builds images [NAME ...] [--gpu]` builds the images of the named algorithms, or of all.
+`python -m kindling.image_builds images [NAME ...] [--gpu]` builds the images of the named algorithms, or of all, and
+writes each one's bill of materials to build/sbom/.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 
 from containers.catalogue import CONTAINERS, algorithms
 from kindling.errors import UserError
+from kindling.localcloud.atomic_files import write_atomically
 
 BASE_IMAGE, BUILD_IMAGE = "kindling/base:bookworm", "kindling/base:bookworm-build"
 
@@ -40,6 +42,7 @@ _NOT_NEEDED = (
     "var/lib/apt/lists",
     "var/log",
 )
+_BILLS = CONTAINERS.parent / "build" / "sbom"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
 Report = Callable[[str], None]
@@ -85,6 +88,21 @@ def build(client: docker.DockerClient, algorithm: str, report: Report, *, gpu: b
     """
     arguments = build_arguments(client) | ({"GPU": "1"} if gpu else {})
     return build_image(client, CONTAINERS, f"{algorithm}/Dockerfile", image_name(algorithm), arguments, report)
+
+
+def write_bill(client: docker.DockerClient, algorithm: str) -> Path:
+    """Writes the software bill of materials of an algorithm's image and gives its path below this folder.
+
+    Raises:
+        UserError: the image cannot be asked.
+    """
+    from kindling.sbom import bill_of  # here, for what it imports takes as long as all the rest
+
+    name = image_name(algorithm)
+    path = _BILLS / f"{algorithm}.cdx.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, bill_of(client, name, name.partition(":")[0]))
+    return path.relative_to(CONTAINERS.parent)
 
 
 def build_folder(client: docker.DockerClient, folder: Path, report: Report) -> Any:
@@ -237,6 +255,7 @@ def main(words: Sequence[str] | None = None) -> int:
             for name in arguments.names or known:
                 image = build(client, name, report, gpu=arguments.gpu)
                 report(f"{image_name(name)} is {image.short_id}, {image.attrs['Size'] / 1e6:.0f} MB unpacked")
+                report(f"its bill of materials is {write_bill(client, name)}")
         else:
             if arguments.wheels and not arguments.wheels.is_dir():
                 raise UserError(f"--wheels {arguments.wheels} is no folder.")

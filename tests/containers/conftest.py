@@ -27,9 +27,15 @@ def engine() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session", params=sorted(algorithms()))
-def image(request: pytest.FixtureRequest, engine: Any) -> str:
-    """The image of each algorithm, as its Dockerfile builds it."""
-    return str(image_builds.build(engine, request.param, print).id)
+def algorithm(request: pytest.FixtureRequest) -> str:
+    """Each algorithm's name."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def image(algorithm: str, engine: Any) -> str:
+    """The algorithm's image, as its Dockerfile builds it."""
+    return str(image_builds.build(engine, algorithm, print).id)
 
 
 @pytest.fixture(scope="module")
