@@ -211,6 +211,80 @@ def test_an_isolated_container_reaches_nothing_outside(account: Account, isolate
     }
 
 
+def networks(engine: Any, state: Path) -> dict[str, set[str]]:
+    """The names of the running containers of a cloud, by the network they are on."""
+    found: dict[str, set[str]] = {}
+    for container in engine.containers.list(filters={"label": f"{LABEL}={state}"}, ignore_removed=True):
+        for network in container.attrs["NetworkSettings"]["Networks"]:
+            found.setdefault(network, set()).add(container.name)
+    return found
+
+
+RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
+SLEEPING = {
+    "TrainingImage": IMAGE,
+    "TrainingInputMode": "File",
+    "ContainerEntrypoint": ["python", "-c", "import time; time.sleep(600)"],
+}
+
+
+def test_jobs_of_one_name_do_not_see_each_other(
+    image: str, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KINDLING_CORES", "8")  # so that both run at the same time
+    lifecycle.up(tmp_path, free_port(), "docker")
+    try:
+        account = Account(running_embedded_cloud(tmp_path))
+        algorithm = {"TrainingImage": IMAGE, "TrainingInputMode": "File", "ContainerEntrypoint": SLEEP}
+        name = account.begin(hosts=2, HyperParameters={}, AlgorithmSpecification=algorithm)
+        cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 10}
+        account.sagemaker.create_processing_job(
+            ProcessingJobName=name,
+            ProcessingResources={"ClusterConfig": cluster},
+            AppSpecification={"ImageUri": IMAGE, "ContainerEntrypoint": SLEEP},
+            RoleArn=account.role["Arn"],
+        )
+        until(lambda: sum(map(len, networks(engine, tmp_path).values())) == 4)
+        found = networks(engine, tmp_path)
+        assert sorted(map(len, found.values())) == [2, 2], found
+    finally:
+        lifecycle.down(tmp_path)
+
+
+SLEEP = ["python", "-c", "import time; time.sleep(600)"]
+
+
+def test_an_isolated_model_is_kept_from_the_other_variants_of_its_endpoint(
+    account: Account, cloud: EmbeddedTarget, engine: Any
+) -> None:
+    job = account.ended(account.begin())
+    container = {"Image": IMAGE, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]}
+    sagemaker = account.sagemaker
+    variants = []
+    for name, isolated in (("open", False), ("closed", True)):
+        sagemaker.create_model(
+            ModelName=name,
+            PrimaryContainer=container,
+            ExecutionRoleArn=account.role["Arn"],
+            EnableNetworkIsolation=isolated,
+        )
+        variants.append(
+            {"VariantName": name, "ModelName": name, "InitialInstanceCount": 2, "InstanceType": "ml.m5.large"}
+        )
+    sagemaker.create_endpoint_config(EndpointConfigName="both", ProductionVariants=variants)
+    sagemaker.create_endpoint(EndpointName="both", EndpointConfigName="both")
+    try:
+        until(lambda: sagemaker.describe_endpoint(EndpointName="both")["EndpointStatus"] != "Creating")
+        found = networks(engine, cloud.state)
+        assert sorted(map(len, found.values())) == [2, 2], found
+        for network, names in found.items():
+            internal = engine.networks.list(names=[network])[0].attrs["Internal"]
+            assert all(("closed" in name) == internal for name in names), (network, names)
+    finally:
+        sagemaker.delete_endpoint(EndpointName="both")
+        until(lambda: not of(engine, cloud.state), 60)
+
+
 def test_an_endpoint_serves_from_a_container_that_is_replaced_when_it_dies(
     account: Account, cloud: EmbeddedTarget, engine: Any
 ) -> None:
