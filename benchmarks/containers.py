@@ -14,7 +14,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,9 @@ def main() -> None:
                 found[runner].append(trained(*clouds[runner], arguments.hosts))
             said = ", ".join(f"{runner} {found[runner][-1][0]:.2f} ({found[runner][-1][1]:.4f})" for runner in RUNNERS)
             print(f"million words/sec (mean_rho): {said}", flush=True)
-    for title, of in {"medians": statistics.median, "best": max}.items():
-        throughput = {runner: of([one for one, _ in rounds]) for runner, rounds in found.items()}
+    averages: dict[str, Callable[[list[float]], float]] = {"medians": statistics.median, "best": max}
+    for title, average in averages.items():
+        throughput = {runner: average([one for one, _ in rounds]) for runner, rounds in found.items()}
         ratio = throughput["docker"] / throughput["process"]
         print(f"{title}: docker {ratio:.3f} of process (bar: {_BAR})")
 

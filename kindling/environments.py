@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -25,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ROOT / ".venvs"
 _REQUIREMENTS = ROOT / "requirements"
 
-# The plain wheel pulls several GB of CUDA packages. Where PyTorch's own index cannot be reached, pip's configured
-# index and find-links are asked instead.
+# The plain wheel pulls several GB of CUDA packages. Where PyTorch's own index cannot be reached, the default index and
+# PIP_FIND_LINKS, where a CPU build may lie, are asked instead.
 _TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 _NOT_SOURCE = {"__pycache__", "tests", "build", "dist", ".pytest_cache", ".hypothesis"}
@@ -98,7 +99,8 @@ def _make_anew(name: str, lock: Path) -> None:
     environment = ENVIRONMENTS / name
     shutil.rmtree(environment, ignore_errors=True)
     _run([sys.executable, "-m", "venv", str(environment)], f"making {environment.name}'s environment")
-    _install(name, "--require-hashes", "-r", str(lock))
+    # A lock file is whole; what its packages ask for may have been overridden.
+    _install(name, "--no-deps", "--require-hashes", "-r", str(lock))
 
 
 def _bring_up_to_date(name: str, packages: _Step, code: _Step, testing: _Step | None) -> bool:
@@ -154,19 +156,30 @@ def _torch(name: str) -> str | None:
 
 
 def _install(name: str, *arguments: str) -> None:
-    uv = Path(sys.executable).parent / "uv"
-    command = [str(uv), "pip", "install", "--quiet", "--python", str(python_of(name)), *arguments]
-    _run(command, f"installing into {name}'s environment")
+    _run(_uv(name, *arguments), f"installing into {name}'s environment")
+
+
+def _uv(name: str, *arguments: str) -> list[str]:
+    return [
+        str(Path(sys.executable).parent / "uv"),
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(python_of(name)),
+        *arguments,
+    ]
 
 
 def _install_torch(name: str, version: str) -> None:
-    # pip, not uv: it honours the machine's own find-links and index settings, where a CPU build may lie. The lock file
-    # has all that a CPU build needs; of what a configured index gives, CUDA's build needs its own libraries.
-    command = [str(python_of(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    # Of several environments with the same build uv unpacks it once and links its files. The lock file has all that a
+    # CPU build needs; of what the default index gives, CUDA's build needs its own libraries.
     wanted = f"torch=={version}"
-    from_index = [*command, "--no-deps", "--index-url", _TORCH_CPU_INDEX, "--retries", "1", "--timeout", "15", wanted]
-    if subprocess.run(from_index, capture_output=True, check=False).returncode != 0:
-        _run([*command, wanted], f"installing {wanted}")
+    hasty = {**os.environ, "UV_HTTP_TIMEOUT": "15", "UV_HTTP_RETRIES": "1"}
+    from_index = _uv(name, "--no-deps", "--index-url", _TORCH_CPU_INDEX, wanted)
+    if subprocess.run(from_index, capture_output=True, env=hasty, check=False).returncode != 0:
+        links = [word for link in os.environ.get("PIP_FIND_LINKS", "").split() for word in ("--find-links", link)]
+        _run(_uv(name, *links, wanted), f"installing {wanted}")
     _run([str(python_of(name)), "-c", "import torch"], f"importing {wanted}, just installed,")
 
 

@@ -1,7 +1,7 @@
 """Looks up every locked package in a database of known vulnerabilities, with pip-audit.
 
-`python -m kindling.lock_audit [PIP-AUDIT'S OPTIONS ...]`, for instance `--vulnerability-service osv`. The exit code is 1
-when a vulnerability is known, and also when a package could not be looked up: silence must mean that all were.
+`python -m kindling.lock_audit [PIP-AUDIT'S OPTIONS ...]`, for instance `--vulnerability-service osv`. The exit code is
+1 when a vulnerability is known, and also when a package could not be looked up: silence must mean that all were.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _COMMAND = [sys.executable, "-m", "pip_audit", "--strict", "--disable-pip", "--p
 
 def lock_files() -> list[Path]:
     """All of them, of the house and of the algorithms."""
-    return [*sorted(ROOT.glob("requirements/*.txt")), *sorted(CONTAINERS.glob("*/requirements*.txt"))]
+    found = [*ROOT.glob("requirements/*.txt"), *CONTAINERS.glob("*/requirements*.txt")]
+    return sorted(path for path in found if not path.stem.endswith("-overrides"))
 
 
 def findings(options: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
@@ -42,7 +43,9 @@ def findings(options: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
 
 def _audited(path: Path, options: Sequence[str]) -> tuple[str, bool]:
     """What there is to say of a file, nothing if all is well; and whether all is."""
-    made = subprocess.run([*_COMMAND, "--requirement", str(path), *options], capture_output=True, text=True, check=False)
+    made = subprocess.run(
+        [*_COMMAND, "--requirement", str(path), *options], capture_output=True, text=True, check=False
+    )
     if made.returncode == 0:
         return "", True
     errors = made.stderr.strip().splitlines()

@@ -1,7 +1,8 @@
 """A registry of this machine's own for the images that are pushed, where Debian's docker-registry is installed.
 
 It runs beside the cloud and keeps its images in the state folder, so that they outlive both the cloud and what the
-Docker engine has. Where it is not installed, pushed images are in the engine's own store only.
+Docker engine has. Where it is not installed, or KINDLING_REGISTRY is `none`, pushed images are in the engine's own
+store only.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "docker-registry"
 
+_SETTING = "KINDLING_REGISTRY"
 _HOST = "127.0.0.1"  # to which engines speak HTTP
 _ANSWERS_WITHIN_S = 20.0
 _MANIFEST_TYPES = (
@@ -44,11 +46,18 @@ class Pushed:
 
 
 def start(processes: Processes, state: Path) -> None:
-    """Start the registry of a cloud that begins, if it is installed; it ends with the cloud's other processes."""
+    """Start the registry of a cloud that begins, if it has one; it ends with the cloud's other processes.
+
+    Raises:
+        UserError: KINDLING_REGISTRY is neither `none` nor empty.
+    """
     folder = state / "registry"
     _address_file(state).unlink(missing_ok=True)
+    asked = os.environ.get(_SETTING, "")
+    if asked not in ("", "none"):
+        raise UserError(f"{_SETTING}={asked} must be none, or empty for a registry of the cloud's own.")
     program = shutil.which(PROGRAM)
-    if program is None:
+    if program is None or asked == "none":
         return
     folder.mkdir(exist_ok=True)
     address = f"{_HOST}:{free_port()}"

@@ -20,8 +20,11 @@ pytestmark = pytest.mark.timeout(1200)
 
 @pytest.fixture(scope="module")
 def deployed(engine: Any, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployment_in(tmp_path_factory.mktemp("cloud"), "docker") as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch:
+        # Packing what may be gigabytes takes minutes; test_registry.py pushes a small image by the same calls.
+        patch.setenv("KINDLING_REGISTRY", "none")
+        with deployment_in(tmp_path_factory.mktemp("cloud"), "docker") as found:
+            yield found
 
 
 def test_the_pipeline_runs_the_pushed_image_on_every_host_and_at_the_endpoint(

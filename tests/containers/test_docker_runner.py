@@ -107,7 +107,10 @@ def account(cloud: EmbeddedTarget) -> Account:
 def of(engine: Any, state: Path) -> list[Any]:
     """The containers and networks of a cloud."""
     chosen = {"label": f"{LABEL}={state}"}
-    return [*engine.containers.list(all=True, filters=chosen), *engine.networks.list(filters=chosen)]
+    return [
+        *engine.containers.list(all=True, filters=chosen, ignore_removed=True),
+        *engine.networks.list(filters=chosen),
+    ]
 
 
 def similarity(vectors: dict[str, list[float]], one: str, other: str) -> float:

@@ -147,3 +147,18 @@ def test_a_push_that_fails_says_why(cloud: EmbeddedTarget, engine: Any, tmp_path
     base = engine.images.get(image_builds.build_arguments(engine).get("BASE_IMAGE", "python:3.11-slim-bookworm"))
     with pytest.raises(image_builds.UserError, match="not pushed to the registry at"):
         docker_registry.push(engine.api, base.id, docker_registry.address_of(cloud.state), "Not-Lower-Case", "1")
+
+
+def test_a_cloud_can_do_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINDLING_REGISTRY", "none")
+    lifecycle.up(tmp_path, free_port(), "docker")
+    try:
+        assert docker_registry.address_of(tmp_path) == ""
+    finally:
+        lifecycle.down(tmp_path)
+
+
+def test_a_setting_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINDLING_REGISTRY", "yes")
+    with pytest.raises(lifecycle.CloudError, match="KINDLING_REGISTRY=yes must be none, or empty"):
+        lifecycle.up(tmp_path, free_port(), "docker")

@@ -64,7 +64,7 @@ def test_an_image_that_cannot_be_asked_is_told(engine: Any) -> None:
     broken = container.commit(changes="ENV PYTHONHOME=/nowhere").id
     container.remove()
     try:
-        with pytest.raises(UserError, match="small does not tell what it holds: .*"):
+        with pytest.raises(UserError, match="small does not tell what it holds: "):
             bill_of(engine, broken, "small")
     finally:
         engine.images.remove(broken, force=True)
