@@ -25,9 +25,10 @@ HOUSE_TESTS := tests containers/contract
 # Of the process runner's tests those that run with the docker runner, too; with KINDLING_RUNNER=docker all of them can.
 IN_CONTAINERS := $(addprefix tests/localcloud/sagemaker/test_,training.py training_inputs.py training_outputs.py \
 	training_spot.py processing.py pipes.py endpoints.py multi_model.py transform.py killed_server.py)
+VERIFICATION := tests/containers/test_verification.py
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers check check-security format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving clean
+.PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers test-images test-jobs-in-containers check check-security format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving clean
 
 help:  ## What can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -104,9 +105,16 @@ test-slow: setup-tests setup-clients  ## The tests that take minutes
 test-containers: setup-tests setup-client-sagemaker-v2  ## Build and run the images, and the embedded cloud with them; needs a Docker engine
 	@if docker info >/dev/null 2>&1; then \
 		$(BIN)/python -m kindling.image_builds base --if-needed; \
-		$(BIN)/python -m tests.run tests/containers; \
-		KINDLING_RUNNER=docker $(BIN)/python -m tests.run $(IN_CONTAINERS); \
+		$(BIN)/python -m kindling.image_builds images; \
+		$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-images test-jobs-in-containers; \
 	else echo "No Docker engine answers: the tests of the images were not run."; fi
+
+# Side by side, for most of them wait for containers; either takes about as long as the other.
+test-images:
+	@$(BIN)/python -m tests.run $(filter-out $(VERIFICATION),$(wildcard tests/containers/test_*.py))
+
+test-jobs-in-containers:
+	@KINDLING_RUNNER=docker $(BIN)/python -m tests.run $(IN_CONTAINERS) $(VERIFICATION)
 
 docs: .venv/.house  ## Write the tables of docs/ from the algorithms' descriptions and from the embedded cloud
 	@$(BIN)/python -m kindling.reference
