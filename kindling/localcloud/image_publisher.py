@@ -110,7 +110,8 @@ def _push(images: Images, uri: str, registry: str) -> None:
     import boto3
     from botocore.exceptions import ClientError
 
-    pushed = _pushed(image, registry, repository, tag) if registry and image.engine_id else _stand_in(image)
+    really = bool(registry and image.engine_id)
+    pushed = _pushed(image, registry, repository, tag) if really else _stand_in(image)
     try:
         boto3.client("ecr").put_image(
             repositoryName=repository,
@@ -122,7 +123,7 @@ def _push(images: Images, uri: str, registry: str) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ImageAlreadyExistsException":
             raise PublishingError(f"{uri} was not pushed: {error.response['Error']['Message']}") from None
-    if registry:
+    if really:
         image = replace(image, pushed_as=f"{repository}@{pushed.digest}")
         images.record(uri, image)
     images.record(f"{named['registry']}/{repository}@{pushed.digest}", image)
