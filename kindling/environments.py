@@ -99,7 +99,7 @@ def _make_anew(name: str, lock: Path) -> None:
     environment = ENVIRONMENTS / name
     shutil.rmtree(environment, ignore_errors=True)
     _run([sys.executable, "-m", "venv", str(environment)], f"making {environment.name}'s environment")
-    # A lock file is whole; what its packages ask for may have been overridden.
+    # A lock file is whole: nothing is left to resolve.
     _install(name, "--no-deps", "--require-hashes", "-r", str(lock))
 
 

@@ -23,6 +23,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound
 
 from containers.catalogue import CONTAINERS, algorithms
+from kindling.environments import ROOT
 from kindling.errors import UserError
 from kindling.localcloud.atomic_files import write_atomically
 
@@ -42,7 +43,7 @@ _NOT_NEEDED = (
     "var/lib/apt/lists",
     "var/log",
 )
-_BILLS = CONTAINERS.parent / "build" / "sbom"
+_BILLS = ROOT / "build" / "sbom"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
 Report = Callable[[str], None]
@@ -80,6 +81,11 @@ def build_arguments(client: docker.DockerClient) -> dict[str, str]:
     return {}
 
 
+def base_image(client: docker.DockerClient) -> str:
+    """The name of the image that builds start from."""
+    return build_arguments(client).get("BASE_IMAGE", _PUBLIC_BASE)
+
+
 def build(client: docker.DockerClient, algorithm: str, report: Report, *, gpu: bool = False) -> Any:
     """Builds an algorithm's image and gives it.
 
@@ -102,7 +108,7 @@ def write_bill(client: docker.DockerClient, algorithm: str) -> Path:
     path = _BILLS / f"{algorithm}.cdx.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, bill_of(client, name, name.partition(":")[0]))
-    return path.relative_to(CONTAINERS.parent)
+    return path.relative_to(ROOT)
 
 
 def build_folder(client: docker.DockerClient, folder: Path, report: Report) -> Any:

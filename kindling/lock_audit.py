@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from containers.catalogue import CONTAINERS, algorithms
+from kindling.environments import ROOT
 
-ROOT = CONTAINERS.parent
 _PACKAGE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*==", re.MULTILINE)
 # --strict: a package that the database does not know is a failure. --disable-pip: the files are complete as they are.
 _COMMAND = [sys.executable, "-m", "pip_audit", "--strict", "--disable-pip", "--progress-spinner", "off"]
@@ -23,8 +23,7 @@ _COMMAND = [sys.executable, "-m", "pip_audit", "--strict", "--disable-pip", "--p
 
 def lock_files() -> list[Path]:
     """All of them, of the house and of the algorithms."""
-    found = [*ROOT.glob("requirements/*.txt"), *CONTAINERS.glob("*/requirements*.txt")]
-    return sorted(path for path in found if not path.stem.endswith("-overrides"))
+    return [*sorted(ROOT.glob("requirements/*.txt")), *sorted(CONTAINERS.glob("*/requirements*.txt"))]
 
 
 def findings(options: Sequence[str]) -> Iterator[tuple[str, str, bool]]:

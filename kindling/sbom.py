@@ -17,6 +17,7 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from docker.errors import ContainerError
 from packageurl import PackageURL
+from packaging.utils import canonicalize_name
 
 from kindling.errors import UserError
 
@@ -99,7 +100,7 @@ def _python(listed: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Component, li
     licenses = LicenseFactory()
     seen = set()
     for package in listed:
-        name = _normal(package["name"])
+        name = canonicalize_name(package["name"])
         if name in seen:  # the one that is found first is imported
             continue
         seen.add(name)
@@ -118,14 +119,9 @@ def _python(listed: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Component, li
 
 def _linked(bom: Bom, packages: Iterable[tuple[Component, list[str]]]) -> list[Component]:
     """Note the packages and, among them, who needs whom; of alternatives the first counts."""
-    known = {_normal(component.name): (component, needs) for component, needs in packages}
+    known = {canonicalize_name(component.name): (component, needs) for component, needs in packages}
     for component, needs in known.values():
         bom.components.add(component)
-        names = [_normal(found[1]) for need in needs if (found := _FIRST_NAME.match(need))]
+        names = [canonicalize_name(found[1]) for need in needs if (found := _FIRST_NAME.match(need))]
         bom.register_dependency(component, [known[name][0] for name in names if name in known])
     return [component for component, _ in known.values()]
-
-
-def _normal(name: str) -> str:
-    """The name as package indexes compare it; Debian's names are so already."""
-    return re.sub(r"[-_.]+", "-", name).lower()

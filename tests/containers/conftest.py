@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,8 +42,16 @@ def image(algorithm: str, engine: Any) -> str:
 
 @pytest.fixture(scope="module")
 def cloud(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTarget]:
-    """An embedded cloud with the docker runner."""
-    state = tmp_path_factory.mktemp("cloud")
+    """An embedded cloud with the docker runner, and the image."""
+    with cloud_in(tmp_path_factory.mktemp("cloud")) as found:
+        yield found
+
+
+@contextmanager
+def cloud_in(state: Path) -> Iterator[EmbeddedTarget]:
+    """An embedded cloud with the docker runner, in a state folder."""
     lifecycle.up(state, free_port(), "docker")
-    yield running_embedded_cloud(state)
-    lifecycle.down(state)
+    try:
+        yield running_embedded_cloud(state)
+    finally:
+        lifecycle.down(state)

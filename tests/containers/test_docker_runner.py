@@ -19,6 +19,8 @@ from kindling.localcloud.docker_leftovers import LABEL
 from kindling.ports import free_port
 from kindling.targets import EmbeddedTarget, running_embedded_cloud
 
+from .conftest import cloud_in
+
 IMAGE = "811284229777.dkr.ecr.us-east-1.amazonaws.com/blazingtext:1"  # AWS's own address of the algorithm
 BUCKET = "containers"
 TRUST = {
@@ -85,6 +87,35 @@ class Account:
         body = self.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
         with tarfile.open(fileobj=io.BytesIO(body)) as tar:
             return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
+
+    def serve(self, name: str, *variants: dict[str, Any]) -> None:
+        """Trains a model and has an endpoint of that name serve it in variants, by name, instances and isolation."""
+        container = {"Image": IMAGE, "ModelDataUrl": self.ended(self.begin())["ModelArtifacts"]["S3ModelArtifacts"]}
+        configured = []
+        for variant in variants:
+            self.sagemaker.create_model(
+                ModelName=f"{name}-{variant['name']}",
+                PrimaryContainer=container,
+                ExecutionRoleArn=self.role["Arn"],
+                EnableNetworkIsolation=variant.get("isolated", False),
+            )
+            configured.append(
+                {
+                    "VariantName": variant["name"],
+                    "ModelName": f"{name}-{variant['name']}",
+                    "InitialInstanceCount": variant.get("instances", 1),
+                    "InstanceType": "ml.m5.large",
+                }
+            )
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=configured)
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+        def in_service() -> bool:
+            status = self.sagemaker.describe_endpoint(EndpointName=name)
+            assert status["EndpointStatus"] != "Failed", status["FailureReason"]
+            return bool(status["EndpointStatus"] == "InService")
+
+        until(in_service)
 
     def said(self, script: str, hosts: int = 1, **changes: Any) -> dict[str, Any]:
         """What a script in a container of the image leaves as JSON, by host."""
@@ -223,21 +254,12 @@ def networks(engine: Any, state: Path) -> dict[str, set[str]]:
     return found
 
 
-RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
-SLEEPING = {
-    "TrainingImage": IMAGE,
-    "TrainingInputMode": "File",
-    "ContainerEntrypoint": ["python", "-c", "import time; time.sleep(600)"],
-}
-
-
 def test_jobs_of_one_name_do_not_see_each_other(
     image: str, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KINDLING_CORES", "8")  # so that both run at the same time
-    lifecycle.up(tmp_path, free_port(), "docker")
-    try:
-        account = Account(running_embedded_cloud(tmp_path))
+    with cloud_in(tmp_path) as target:
+        account = Account(target)
         algorithm = {"TrainingImage": IMAGE, "TrainingInputMode": "File", "ContainerEntrypoint": SLEEP}
         name = account.begin(hosts=2, HyperParameters={}, AlgorithmSpecification=algorithm)
         cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 10}
@@ -250,8 +272,6 @@ def test_jobs_of_one_name_do_not_see_each_other(
         until(lambda: sum(map(len, networks(engine, tmp_path).values())) == 4)
         found = networks(engine, tmp_path)
         assert sorted(map(len, found.values())) == [2, 2], found
-    finally:
-        lifecycle.down(tmp_path)
 
 
 SLEEP = ["python", "-c", "import time; time.sleep(600)"]
@@ -260,51 +280,23 @@ SLEEP = ["python", "-c", "import time; time.sleep(600)"]
 def test_an_isolated_model_is_kept_from_the_other_variants_of_its_endpoint(
     account: Account, cloud: EmbeddedTarget, engine: Any
 ) -> None:
-    job = account.ended(account.begin())
-    container = {"Image": IMAGE, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]}
-    sagemaker = account.sagemaker
-    variants = []
-    for name, isolated in (("open", False), ("closed", True)):
-        sagemaker.create_model(
-            ModelName=name,
-            PrimaryContainer=container,
-            ExecutionRoleArn=account.role["Arn"],
-            EnableNetworkIsolation=isolated,
-        )
-        variants.append(
-            {"VariantName": name, "ModelName": name, "InitialInstanceCount": 2, "InstanceType": "ml.m5.large"}
-        )
-    sagemaker.create_endpoint_config(EndpointConfigName="both", ProductionVariants=variants)
-    sagemaker.create_endpoint(EndpointName="both", EndpointConfigName="both")
+    variants = [{"name": "open", "instances": 2}, {"name": "closed", "instances": 2, "isolated": True}]
+    account.serve("both", *variants)
     try:
-        until(lambda: sagemaker.describe_endpoint(EndpointName="both")["EndpointStatus"] != "Creating")
         found = networks(engine, cloud.state)
         assert sorted(map(len, found.values())) == [2, 2], found
         for network, names in found.items():
             internal = engine.networks.list(names=[network])[0].attrs["Internal"]
             assert all(("closed" in name) == internal for name in names), (network, names)
     finally:
-        sagemaker.delete_endpoint(EndpointName="both")
+        account.sagemaker.delete_endpoint(EndpointName="both")
         until(lambda: not of(engine, cloud.state), 60)
 
 
 def test_an_endpoint_serves_from_a_container_that_is_replaced_when_it_dies(
     account: Account, cloud: EmbeddedTarget, engine: Any
 ) -> None:
-    job = account.ended(account.begin())
-    container = {"Image": IMAGE, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]}
-    sagemaker = account.sagemaker
-    sagemaker.create_model(ModelName="m", PrimaryContainer=container, ExecutionRoleArn=account.role["Arn"])
-    variant = {"VariantName": "A", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
-    sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
-    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="c")
-
-    def in_service() -> bool:
-        status = sagemaker.describe_endpoint(EndpointName="e")
-        assert status["EndpointStatus"] != "Failed", status["FailureReason"]
-        return bool(status["EndpointStatus"] == "InService")
-
-    until(in_service)
+    account.serve("e", {"name": "A"})
 
     def ask() -> Any:
         runtime = account.client("sagemaker-runtime")
@@ -321,7 +313,7 @@ def test_an_endpoint_serves_from_a_container_that_is_replaced_when_it_dies(
     serving.kill()
     until(lambda: engine.containers.list(filters={"label": f"{LABEL}={cloud.state}"}) not in ([], [serving]))
     assert len(until(ask)[0]["vector"]) == 20
-    sagemaker.delete_endpoint(EndpointName="e")
+    account.sagemaker.delete_endpoint(EndpointName="e")
     until(lambda: not of(engine, cloud.state), 60)
 
 

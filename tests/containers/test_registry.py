@@ -8,17 +8,20 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 
 from kindling import image_builds
+from kindling.errors import UserError
 from kindling.localcloud import docker_registry, image_publisher, lifecycle
-from kindling.localcloud.images import Images
+from kindling.localcloud.images import Image, Images
 from kindling.ports import free_port
-from kindling.targets import EmbeddedTarget, running_embedded_cloud
+from kindling.targets import EmbeddedTarget
 
+from .conftest import cloud_in
 from .test_docker_runner import Account
 
 ECR = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -42,10 +45,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def cloud(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTarget]:
     """A cloud with the docker runner that needs no algorithm's image."""
-    state = tmp_path_factory.mktemp("cloud")
-    lifecycle.up(state, free_port(), "docker")
-    yield running_embedded_cloud(state)
-    lifecycle.down(state)
+    with cloud_in(tmp_path_factory.mktemp("cloud")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def pushed(
     context = tmp_path_factory.mktemp("context")
     (context / "small").mkdir()
     (context / "small" / "Dockerfile").write_text(DOCKERFILE)
-    base = image_builds.build_arguments(engine).get("BASE_IMAGE", "python:3.11-slim-bookworm")
+    base = image_builds.base_image(engine)
     ecr = cloud.client("ecr")
     ecr.create_repository(repositoryName=REPOSITORY)
     with pytest.MonkeyPatch.context() as patch:
@@ -121,18 +122,19 @@ def test_a_job_runs_the_pushed_image_even_if_the_engine_lost_it(
 
 def test_what_neither_has_any_more_is_told(pushed: dict[str, Any], account: Account, cloud: EmbeddedTarget) -> None:
     gone = "sha256:" + "0" * 64
-    images = Images(cloud.state / "images")
-    known = images.find(URI)
-    assert known
     lost = f"{ECR}/{REPOSITORY}:lost"
-    images.record(lost, type(known)(algorithm="small", built_as="x", engine_id=gone, pushed_as=f"{REPOSITORY}@{gone}"))
+    image = Image(algorithm="small", built_as="x", engine_id=gone, pushed_as=f"{REPOSITORY}@{gone}")
+    Images(cloud.state / "images").record(lost, image)
     algorithm = {"TrainingImage": lost, "TrainingInputMode": "File"}
-    with pytest.raises(account.sagemaker.exceptions.ClientError, match="not in the Docker engine any more; deploy it"):
+    with pytest.raises(
+        account.sagemaker.exceptions.ClientError,
+        match=r"not in the Docker engine any more; deploy it again \(the registry said: .*404",
+    ):
         account.begin(AlgorithmSpecification=algorithm)
 
 
 def test_the_registry_s_images_outlive_the_cloud_and_its_process_does_not(
-    pushed: dict[str, Any], engine: Any, cloud: EmbeddedTarget, account: Account, mark: str
+    pushed: dict[str, Any], cloud: EmbeddedTarget
 ) -> None:
     before = registry(cloud)
     lifecycle.down(cloud.state)
@@ -143,19 +145,31 @@ def test_the_registry_s_images_outlive_the_cloud_and_its_process_does_not(
     assert names == [TAG]
 
 
-def test_a_push_that_fails_says_why(cloud: EmbeddedTarget, engine: Any, tmp_path: Path) -> None:
-    base = engine.images.get(image_builds.build_arguments(engine).get("BASE_IMAGE", "python:3.11-slim-bookworm"))
-    with pytest.raises(image_builds.UserError, match="not pushed to the registry at"):
+def test_a_push_that_fails_says_why(cloud: EmbeddedTarget, engine: Any) -> None:
+    base = engine.images.get(image_builds.base_image(engine))
+    with pytest.raises(UserError, match=r"not pushed to the registry at .*: .*must be lowercase"):
         docker_registry.push(engine.api, base.id, docker_registry.address_of(cloud.state), "Not-Lower-Case", "1")
+
+
+@pytest.mark.parametrize(("steps", "sentence"), [([{"error": "no space left"}], "no space left"), ([], "answers 404")])
+def test_an_engine_that_did_not_push_is_not_believed(
+    cloud: EmbeddedTarget, steps: list[dict[str, str]], sentence: str
+) -> None:
+    engine = SimpleNamespace(tag=lambda *_: True, push=lambda *_, **__: steps, remove_image=lambda *_, **__: None)
+    with pytest.raises(UserError, match=f"not pushed to the registry at .*{sentence}"):
+        docker_registry.push(engine, "x", docker_registry.address_of(cloud.state), "never-pushed", "1")
+
+
+def test_a_registry_that_does_not_answer_is_told(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_registry, "_ANSWERS_WITHIN_S", 0.2)
+    with pytest.raises(UserError, match=r"the registry at .* does not answer"):
+        docker_registry.push(engine.api, "x", f"127.0.0.1:{free_port()}", "small", "1")
 
 
 def test_a_cloud_can_do_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KINDLING_REGISTRY", "none")
-    lifecycle.up(tmp_path, free_port(), "docker")
-    try:
+    with cloud_in(tmp_path):
         assert docker_registry.address_of(tmp_path) == ""
-    finally:
-        lifecycle.down(tmp_path)
 
 
 def test_a_setting_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

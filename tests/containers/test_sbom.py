@@ -59,7 +59,7 @@ def test_it_says_who_needs_whom(engine: Any, image: str) -> None:
 
 
 def test_an_image_that_cannot_be_asked_is_told(engine: Any) -> None:
-    base = engine.images.get(image_builds.build_arguments(engine).get("BASE_IMAGE", "python:3.11-slim-bookworm"))
+    base = engine.images.get(image_builds.base_image(engine))
     container = engine.containers.create(base.id)
     broken = container.commit(changes="ENV PYTHONHOME=/nowhere").id
     container.remove()

@@ -67,7 +67,7 @@ def program(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     context = tmp_path_factory.mktemp("program")
     shutil.copy(Path(__file__).with_name("broken_program.py"), context)
     (context / "Dockerfile").write_text(DOCKERFILE)
-    base = image_builds.build_arguments(engine).get("BASE_IMAGE", "python:3.11-slim-bookworm")
+    base = image_builds.base_image(engine)
     built = image_builds.build_image(
         engine, context, "Dockerfile", "kindling-test/program", {"BASE_IMAGE": base}, print
     )

@@ -12,7 +12,8 @@ from threading import Thread
 import pytest
 
 from containers.catalogue import algorithms
-from kindling.lock_audit import ROOT, lock_files
+from kindling.environments import ROOT
+from kindling.lock_audit import lock_files
 from kindling.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)

@@ -116,7 +116,7 @@ def _say(line: str) -> None:
 def program_images() -> dict[str, str]:
     """The ids of the images of the two programs, built by the Docker engine."""
     engine, here = image_builds.connect(), Path(__file__).parent
-    base = image_builds.build_arguments(engine).get("BASE_IMAGE", "python:3.11-slim-bookworm")
+    base = image_builds.base_image(engine)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
