@@ -134,7 +134,8 @@ benchmark-serving: setup-tests  ## Our endpoint beside a plain server around the
 
 lock: .venv/.uv  ## Resolve every lock file again
 	@for file in requirements/kindling requirements/dev $(basename $(wildcard requirements/client-*.in)) $(foreach a,$(ALGORITHMS),containers/$(a)/requirements containers/$(a)/requirements-test containers/$(a)/requirements-gpu); do \
-		test ! -f $$file.in || $(UV) pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header $$file.in -o $$file.txt; done
+		overrides=$$(dirname $$file)/requirements-overrides.txt; \
+		test ! -f $$file.in || $(UV) pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header $$(test ! -f $$overrides || echo --override $$overrides) $$file.in -o $$file.txt; done
 
 clean:  ## Remove all that was made here
 	@test ! -x $(BIN)/kindling || $(BIN)/kindling down || true

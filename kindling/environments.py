@@ -165,6 +165,7 @@ def _uv(name: str, *arguments: str) -> list[str]:
         "pip",
         "install",
         "--quiet",
+        "--compile-bytecode",  # now, once: some systems keep none compiled, and torch alone has 2,000 modules
         "--python",
         str(python_of(name)),
         *arguments,

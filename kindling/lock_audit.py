@@ -23,7 +23,8 @@ _COMMAND = [sys.executable, "-m", "pip_audit", "--strict", "--disable-pip", "--p
 
 def lock_files() -> list[Path]:
     """All of them, of the house and of the algorithms."""
-    return [*sorted(ROOT.glob("requirements/*.txt")), *sorted(CONTAINERS.glob("*/requirements*.txt"))]
+    found = [*sorted(ROOT.glob("requirements/*.txt")), *sorted(CONTAINERS.glob("*/requirements*.txt"))]
+    return [path for path in found if not path.name.endswith("-overrides.txt")]  # of `make lock`, no packages
 
 
 def findings(options: Sequence[str]) -> Iterator[tuple[str, str, bool]]:

@@ -63,7 +63,9 @@ def between(begin: str, end: str, text: str, made: str) -> str:
 
 
 def _default(hyperparameter: Hyperparameter) -> str:
-    return "**required**" if hyperparameter.required else f"{hyperparameter.default}"
+    if hyperparameter.required:
+        return "**required**"
+    return "" if hyperparameter.default is None else f"{hyperparameter.default}"
 
 
 def _tuning_range(hyperparameter: Hyperparameter) -> str:

@@ -231,7 +231,7 @@ class ManyHosts:
             raise failure.error()
 
     def _join(self) -> Watch:
-        address, port = _master_address(self._environment, self._patience.join)
+        address, port = master_address(self._environment, self._patience.join)
         own = _address_towards(address, port)
         print(f"Found {own} for host {self._environment.current_host}")
         logger.info("Number of hosts: %d, master IP address: %s, host IP address: %s.", self.size, address, own)
@@ -284,7 +284,7 @@ class ManyHosts:
         return self._watch
 
 
-def _master_address(environment: TrainingEnvironment, patience: float) -> tuple[str, int]:
+def master_address(environment: TrainingEnvironment, patience: float) -> tuple[str, int]:
     """Where the first host listens: MASTER_ADDR and MASTER_PORT, or the first host's name, which DNS may learn late."""
     port = int(os.environ.get("MASTER_PORT", DEFAULT_PORT))
     host = os.environ.get("MASTER_ADDR") or environment.hosts[0]

@@ -250,6 +250,9 @@ class Algorithm(_Frozen):
     evaluation: str | None = Field(default=None, description="JSON file of metrics at the root of model.tar.gz")
     progress: Progress | None = None
     hyperparameters: dict[str, Hyperparameter]
+    further_hyperparameters: bool = Field(
+        default=False, description="whether training takes others, too, as strings, and checks them itself"
+    )
     rules: tuple[Rule, ...] = ()
     tools: dict[str, Tool] = {}
 
@@ -273,13 +276,17 @@ class Algorithm(_Frozen):
     def parse_hyperparameters(self, given: Mapping[str, object], instance_count: int) -> dict[str, Value | None]:
         """Typed hyperparameters with their defaults filled in; None where there is neither value nor default.
 
+        Where the algorithm takes `further_hyperparameters`, those that it does not describe stay strings.
+
         Raises:
             InvalidJobError: unknown, missing, ill-typed or out of range, or a combination that a rule refuses.
         """
+        values: dict[str, Value | None] = {}
         for name in given:
             if name not in self.hyperparameters:
-                raise InvalidJobError(self._unknown(name))
-        values: dict[str, Value | None] = {}
+                if not self.further_hyperparameters:
+                    raise InvalidJobError(self._unknown(name))
+                values[name] = str(given[name])
         for name, hyperparameter in self.hyperparameters.items():
             if name in given:
                 values[name] = hyperparameter.parse(name, given[name])

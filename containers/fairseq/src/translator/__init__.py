@@ -1,0 +1,1 @@
+"""Machine translation by fairseq: trains, serves, converts."""

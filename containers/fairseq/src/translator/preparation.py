@@ -1,0 +1,324 @@
+"""The data that fairseq trains on: binarised as it arrives, or made here of raw parallel text.
+
+Raw text is tokenised by all cores, split into subwords by codes that are learnt on both languages of the training text
+(Sennrich et al. 2016, section 3.2: joint BPE) and binarised by fairseq-preprocess.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import logging
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, redirect_stderr
+from dataclasses import dataclass, replace
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from contract.channels import InputChannel
+from contract.errors import ClientError
+from contract.specification import Value
+from translator.compatibility import import_fairseq
+from translator.text import TextPipeline, knows_entities
+
+logger = logging.getLogger(__name__)
+
+CODES = "bpecodes"
+_CHUNK_LINES = 5_000
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Binarised data in a folder, as fairseq-train reads it, and the text pipeline that belongs to it.
+
+    `references` are the validation sentences as they were given, source and target; None where the data arrived
+    binarised, and only fairseq can tell them.
+    """
+
+    folder: Path
+    pipeline: TextPipeline
+    references: list[tuple[str, str]] | None
+
+
+def binarised(channel: InputChannel, given: Mapping[str, Value | None]) -> PreparedData:
+    """The data of a channel that fairseq-preprocess has made.
+
+    Raises:
+        ClientError: its train or valid split, or a dictionary, is missing.
+    """
+    folder = _only_folder(channel)
+    source, target = _languages(given, _binarised_languages(folder, channel.name), channel.name)
+    for split in ("train", "valid"):
+        for language in (source, target):
+            name = f"{split}.{source}-{target}.{language}.idx"
+            if not (folder / name).is_file():
+                raise ClientError(
+                    f"channel {channel.name!r} holds no {name}; it must hold what fairseq-preprocess writes for"
+                    f" {source}-{target}, with --validpref."
+                )
+    for language in (source, target):
+        if not (folder / f"dict.{language}.txt").is_file():
+            raise ClientError(
+                f"channel {channel.name!r} holds no dict.{language}.txt, which fairseq-preprocess writes."
+            )
+    codes = folder / CODES
+    words = [line.rpartition(" ")[0] for line in _lines(folder / f"dict.{target}.txt")]
+    pipeline = TextPipeline(
+        source, target, str(given["tokenizer"]), codes if codes.is_file() else None, knows_entities(words)
+    )
+    return PreparedData(folder, pipeline, None)
+
+
+def prepare(
+    train: InputChannel, validation: InputChannel, given: Mapping[str, Value | None], folder: Path, workers: int
+) -> PreparedData:
+    """Make binarised data of raw parallel text.
+
+    Args:
+        given: hyperparameters.
+        folder: empty; takes the data.
+        workers: processes.
+    Raises:
+        ClientError: no pair of files, files of different lengths, text that is not UTF-8, damaged gzip, or no pair.
+    """
+    found = _text_languages(train, given)
+    source, target = _languages(given, found, train.name)
+    pipeline = TextPipeline(source, target, str(given["tokenizer"]), None)
+    words, data = folder / "words", folder / "data"
+    words.mkdir()
+    references: list[tuple[str, str]] = []
+    context = get_context("spawn")  # a forked process would inherit this one's way with signals
+    with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
+        for name, channel in (("train", train), ("valid", validation)):
+            kept = _tokenise(pool, channel, pipeline, words / name, references if name == "valid" else None)
+            logger.info("%s: %d sentence pairs with words on both sides.", channel.name, kept)
+            if not kept:
+                raise ClientError(f"channel {channel.name!r} holds no sentence pair with words on both sides.")
+        symbols = given["bpe-symbols"]
+        assert isinstance(symbols, int)
+        if symbols:
+            codes = folder / CODES
+            pool.submit(_learn, [words / f"train.{source}", words / f"train.{target}"], codes, symbols).result()
+            pipeline = replace(pipeline, codes=codes)
+            for name in ("train", "valid"):
+                for language in (source, target):
+                    _split(pool, pipeline, words / f"{name}.{language}")
+    _binarise(words, data, source, target, given)
+    shutil.rmtree(words)
+    if pipeline.codes:
+        pipeline.codes.rename(data / CODES)
+        pipeline = replace(pipeline, codes=data / CODES)
+    return PreparedData(data, pipeline, references)
+
+
+def _only_folder(channel: InputChannel) -> Path:
+    """Where the dictionaries lie: the channel's folder, or the one below it that holds them."""
+    folders = sorted({path.parent for path in channel.files() if path.name.startswith("dict.")})
+    if len(folders) != 1:
+        what = "no dict.*.txt" if not folders else f"dictionaries in {len(folders)} folders"
+        raise ClientError(f"channel {channel.name!r} holds {what}; it must hold what one fairseq-preprocess writes.")
+    return folders[0]
+
+
+def _binarised_languages(folder: Path, channel: str) -> tuple[str, str] | None:
+    pairs = {path.name.split(".")[1] for path in folder.glob("train.*-*.*.idx")}
+    return _halves(pairs, channel)
+
+
+def _halves(pairs: set[str], channel: str) -> tuple[str, str] | None:
+    if len(pairs) > 1:
+        raise ClientError(
+            f"channel {channel!r} holds several pairs of languages ({', '.join(sorted(pairs))}); set source-lang and"
+            " target-lang."
+        )
+    for pair in pairs:
+        source, _, target = pair.partition("-")
+        return source, target
+    return None
+
+
+def _languages(given: Mapping[str, Value | None], found: tuple[str, str] | None, channel: str) -> tuple[str, str]:
+    source, target = str(given["source-lang"] or ""), str(given["target-lang"] or "")
+    if bool(source) != bool(target):
+        missing = "target-lang" if source else "source-lang"
+        raise ClientError(f"hyperparameter {missing} is missing; set both source-lang and target-lang, or neither.")
+    if source and source == target:
+        raise ClientError(f"source-lang and target-lang are both {source}; they must differ.")
+    if source:
+        return source, target
+    if found is None:
+        raise ClientError(
+            f"hyperparameters source-lang and target-lang are missing, and the files of channel {channel!r} do not tell"
+            " them; set both."
+        )
+    return found
+
+
+def _text_languages(channel: InputChannel, given: Mapping[str, Value | None]) -> tuple[str, str] | None:
+    """The languages that a name such as train.de-en.de tells; two plain endings do not tell which is the source."""
+    if given["source-lang"]:
+        return None
+    pairs = set()
+    for path in channel.files():
+        parts = path.name.removesuffix(".gz").split(".")
+        if len(parts) >= 3 and "-" in parts[-2] and parts[-1] in parts[-2].split("-", 1):
+            pairs.add(parts[-2])
+    return _halves(pairs, channel.name)
+
+
+def _pairs_of_files(channel: InputChannel, source: str, target: str) -> list[tuple[Path, Path]]:
+    """The channel's files, one of each language, that differ in nothing but the ending."""
+    by_stem: dict[Path, dict[str, Path]] = {}
+    for path in channel.files():
+        plain = path.with_name(path.name.removesuffix(".gz"))
+        language = plain.suffix.removeprefix(".")
+        if language in (source, target):
+            by_stem.setdefault(plain.with_suffix(""), {})[language] = path
+    for stem, found in by_stem.items():
+        for language, other in ((source, target), (target, source)):
+            if language not in found:
+                raise ClientError(
+                    f"channel {channel.name!r} holds {found[other].name} but no {stem.name}.{language}; every text"
+                    " needs its translation beside it."
+                )
+    if not by_stem:
+        raise ClientError(
+            f"channel {channel.name!r} holds no file that ends in .{source} and none in .{target}; it must hold"
+            f" parallel text, such as train.{source} and train.{target}."
+        )
+    return [(found[source], found[target]) for _, found in sorted(by_stem.items())]
+
+
+def _read(channel: InputChannel, source: str, target: str) -> Iterator[tuple[str, str]]:
+    """The channel's sentence pairs."""
+    for paths in _pairs_of_files(channel, source, target):
+        try:
+            with ExitStack() as stack:
+                files = [stack.enter_context(_open(path)) for path in paths]
+                yield from zip(*files, strict=True)
+        except UnicodeDecodeError as error:
+            raise ClientError(
+                f"channel {channel.name!r}: {' or '.join(path.name for path in paths)} is not UTF-8 ({error.reason})."
+            ) from None
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ClientError(
+                f"channel {channel.name!r}: {' or '.join(path.name for path in paths)} is damaged gzip data ({error})."
+            ) from None
+        except ValueError:
+            raise ClientError(
+                f"channel {channel.name!r}: {paths[0].name} and {paths[1].name} have different numbers of lines; line"
+                " by line they must be each other's translation."
+            ) from None
+
+
+def _open(path: Path) -> io.TextIOWrapper:
+    # Only newlines end a line: text has other characters that Python would take for its end.
+    if path.suffix == ".gz":
+        return io.TextIOWrapper(gzip.GzipFile(path), encoding="utf-8", newline="\n")
+    return path.open(encoding="utf-8", newline="\n")
+
+
+def _tokenise(
+    pool: ProcessPoolExecutor,
+    channel: InputChannel,
+    pipeline: TextPipeline,
+    stem: Path,
+    references: list[tuple[str, str]] | None,
+) -> int:
+    """Write the channel's words to two files; how many pairs have words on both sides, which alone are kept."""
+    kept = 0
+    with ExitStack() as stack:
+        sources, targets = (
+            stack.enter_context(Path(f"{stem}.{language}").open("w", encoding="utf-8"))
+            for language in (pipeline.source_lang, pipeline.target_lang)
+        )
+        pairs = _read(channel, pipeline.source_lang, pipeline.target_lang)
+        for chunk, words in _mapped(pool, _tokenised, pipeline, pairs):
+            for pair, (source, target) in zip(chunk, words, strict=True):
+                if source and target:
+                    sources.write(f"{source}\n")
+                    targets.write(f"{target}\n")
+                    kept += 1
+                    if references is not None:
+                        references.append((pair[0].rstrip("\r\n"), pair[1].rstrip("\r\n")))
+    return kept
+
+
+def _mapped(pool: ProcessPoolExecutor, function: Any, pipeline: TextPipeline, items: Iterator[Any]) -> Iterator[Any]:
+    """Chunks of the items with what `function` made of them, in order; a few chunks are held at a time."""
+    waiting: list[Any] = []
+    while chunk := list(islice(items, _CHUNK_LINES)):
+        waiting.append((chunk, pool.submit(function, pipeline, chunk)))
+        if len(waiting) > 2 * pool._max_workers:  # type: ignore[attr-defined]
+            first, made = waiting.pop(0)
+            yield first, made.result()
+    for chunk, made in waiting:
+        yield chunk, made.result()
+
+
+def _tokenised(pipeline: TextPipeline, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [
+        (pipeline.tokenise(source, pipeline.source_lang), pipeline.tokenise(target, pipeline.target_lang))
+        for source, target in pairs
+    ]
+
+
+def _learn(files: Sequence[Path], codes: Path, symbols: int) -> None:
+    """Joint byte-pair codes of both languages' words."""
+    from subword_nmt.learn_bpe import learn_bpe
+
+    # A word that occurs often is counted once: subword-nmt reads each line of a dictionary as `word count`.
+    counts: dict[str, int] = {}
+    for path in files:
+        for line in _lines(path):
+            for word in line.split(" "):
+                counts[word] = counts.get(word, 0) + 1
+    dictionary = io.StringIO("".join(f"{word} {count}\n" for word, count in counts.items()))
+    # Its progress bar goes to standard error, line after line where that is no terminal.
+    with codes.open("w", encoding="utf-8") as out, redirect_stderr(io.StringIO()):
+        learn_bpe(dictionary, out, symbols, is_dict=True)
+
+
+def _split(pool: ProcessPoolExecutor, pipeline: TextPipeline, path: Path) -> None:
+    """Replace a file of words by one of subwords."""
+    made = path.with_name(f"{path.name}.split")
+    with made.open("w", encoding="utf-8") as out:
+        for _, lines in _mapped(pool, _as_subwords, pipeline, _lines(path)):
+            out.writelines(f"{line}\n" for line in lines)
+    made.replace(path)
+
+
+def _as_subwords(pipeline: TextPipeline, lines: Sequence[str]) -> list[str]:
+    return [pipeline.split(line) for line in lines]
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            yield line.rstrip("\n")
+
+
+def _binarise(words: Path, data: Path, source: str, target: str, given: Mapping[str, Value | None]) -> None:
+    import_fairseq()
+    from fairseq import options
+    from fairseq_cli import preprocess
+
+    told = logging.getLogger("fairseq_cli.preprocess")
+    told.setLevel(logging.WARNING)
+    arguments = [
+        *("--source-lang", source, "--target-lang", target, "--destdir", str(data)),
+        *("--trainpref", str(words / "train"), "--validpref", str(words / "valid")),
+        *("--thresholdsrc", str(given["thresholdsrc"]), "--thresholdtgt", str(given["thresholdtgt"])),
+    ]
+    if given["joined-dictionary"]:
+        arguments.append("--joined-dictionary")
+    preprocess.main(options.get_preprocessing_parser().parse_args(arguments))
+    for handler in list(told.handlers):  # of a log of its own, which would travel with the data
+        told.removeHandler(handler)
+        handler.close()
+    (data / "preprocess.log").unlink()
