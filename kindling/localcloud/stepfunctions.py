@@ -2,12 +2,14 @@
 
 moto has an interpreter of state machines, off by default and with a backend of its own. Mended here: what
 CloudFormation makes is visible to it, its tasks call this cloud, SageMaker's integrations exist
-(stepfunctions_sagemaker.py), results are plain JSON, StopExecution keeps its error and cause, and the history can be
+(stepfunctions_sagemaker.py), every number of JSON is read, results are plain JSON, StopExecution keeps its error and cause, and the history can be
 read backwards and in pages.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 import uuid
 from datetime import UTC, datetime
@@ -33,6 +35,8 @@ _SERVICE_NAMES_IN_ERRORS = {
     "ecr": "Ecr",
 }
 
+_STRING_OR_ZEROS = re.compile(r'("(?:[^"\\]|\\.)*")|(\d[eE][+-]?)0+(?=\d)')
+
 
 def install(cloud: Cloud) -> None:
     """Apply every change; tasks call `cloud.endpoint_url`."""
@@ -44,6 +48,7 @@ def install(cloud: Cloud) -> None:
     replace(models, "stepfunctions_backends", stepfunctions_parser_backends)
     from kindling.localcloud import stepfunctions_sagemaker
 
+    _read_every_number()
     _call_this_cloud(cloud)
     stepfunctions_sagemaker.install(cloud)
     _answer_in_plain_json()
@@ -51,6 +56,21 @@ def install(cloud: Cloud) -> None:
     _stop_at_once()
     _page_history()
     _date_time_outs()
+
+
+def _read_every_number() -> None:
+    """Read 1e-05 as Python writes it, and -1 as an integer: to the interpreter's grammar both are strange."""
+    from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+    from moto.stepfunctions.parser.asl.parse.preprocessor import PayloadValueFloat, Preprocessor
+
+    def parse(definition: str) -> Any:
+        return original(_STRING_OR_ZEROS.sub(lambda found: found[1] or found[2], definition))
+
+    def number(_self: Any, context: Any) -> Any:
+        return PayloadValueFloat(val=json.loads(context.NUMBER().getText()))
+
+    original = replace(AmazonStateLanguageParser, "parse", staticmethod(parse))
+    replace(Preprocessor, "visitPayload_value_float", number)
 
 
 def _call_this_cloud(cloud: Cloud) -> None:

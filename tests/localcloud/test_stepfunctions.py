@@ -105,6 +105,13 @@ def test_choice_wait_map_and_intrinsic_functions(run: Run) -> None:
     assert [one["sum"] for one in ended["output"]["sums"]] == [2, 3]
 
 
+def test_every_number_is_read_as_it_is_written_and_texts_are_left_alone(run: Run) -> None:
+    given = {"small": 1e-05, "great": 2.5e20, "negative": -3e-07, "least": -1, "text": '1e-05 is not "2e-05"'}
+    ended = run({"Only": {"Type": "Pass", "Result": given, "End": True}})
+    assert ended["output"] == given
+    assert isinstance(ended["output"]["least"], int)
+
+
 def test_a_function_is_invoked_and_its_error_is_caught_with_its_cause(run: Run, make_function: Any) -> None:
     name = make_function(
         "class PlanError(Exception): pass\n"
