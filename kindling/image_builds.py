@@ -1,6 +1,7 @@
 """The algorithms' images, built by a Docker engine; and their base image, made here where no registry can be reached.
 
-`python -m kindling.image_builds base [--wheels FOLDER]` makes the base image of Debian's own packages.
+`python -m kindling.image_builds base [--wheels FOLDER]` makes the base image of Debian's packages; builds on it find
+the wheels of that folder, or of PIP_FIND_LINKS.
 `python -m kindling.image_builds images [NAME ...] [--gpu]` builds the images of the named algorithms, or of all, and
 writes each one's bill of materials to build/sbom/.
 """
@@ -166,6 +167,12 @@ def make_base(client: docker.DockerClient, report: Report, wheels: Path | None =
         build_image(client, context, "Dockerfile", BUILD_IMAGE, {"BASE_IMAGE": BASE_IMAGE}, report)
 
 
+def _wheels_at_hand() -> Path | None:
+    """The folder where this machine's pip looks for wheels besides the index, if it is told one."""
+    places = (Path(link) for link in os.environ.get("PIP_FIND_LINKS", "").split() if "://" not in link)
+    return next((place for place in places if place.is_dir()), None)
+
+
 def base_is_there(client: docker.DockerClient, report: Report) -> bool:
     """Whether the Dockerfiles have a base image to start from; the usual one is pulled where that can be done."""
     if build_arguments(client) or has(client, _PUBLIC_BASE):
@@ -245,7 +252,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kindling.image_builds", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     base = commands.add_parser("base", help="make the base image of Debian's packages")
-    base.add_argument("--wheels", type=Path, help="a folder of wheels that builds shall find")
+    base.add_argument("--wheels", type=Path, help="a folder of wheels that builds shall find; PIP_FIND_LINKS")
     base.add_argument("--if-needed", action="store_true", help="only where there is none and none can be pulled")
     images = commands.add_parser("images", help="build the algorithms' images")
     images.add_argument("names", nargs="*", metavar="NAME", help="algorithms; all when none is named")
@@ -268,7 +275,7 @@ def main(words: Sequence[str] | None = None) -> int:
             client = connect()
             if arguments.if_needed and base_is_there(client, report):
                 return 0
-            make_base(client, report, arguments.wheels)
+            make_base(client, report, arguments.wheels or _wheels_at_hand())
             report(f"{BASE_IMAGE} and {BUILD_IMAGE} are made; `make images` builds on them.")
     except UserError as error:
         print(error, file=sys.stderr)

@@ -2,8 +2,8 @@
 
 moto has an interpreter of state machines, off by default and with a backend of its own. Mended here: what
 CloudFormation makes is visible to it, its tasks call this cloud, SageMaker's integrations exist
-(stepfunctions_sagemaker.py), every number of JSON is read, results are plain JSON, StopExecution keeps its error and cause, and the history can be
-read backwards and in pages.
+(stepfunctions_sagemaker.py), every number of JSON is read, results are plain JSON, StopExecution keeps its error and
+cause, and the history can be read backwards and in pages.
 """
 
 from __future__ import annotations
@@ -61,16 +61,18 @@ def install(cloud: Cloud) -> None:
 def _read_every_number() -> None:
     """Read 1e-05 as Python writes it, and -1 as an integer: to the interpreter's grammar both are strange."""
     from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-    from moto.stepfunctions.parser.asl.parse.preprocessor import PayloadValueFloat, Preprocessor
+    from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
     def parse(definition: str) -> Any:
         return original(_STRING_OR_ZEROS.sub(lambda found: found[1] or found[2], definition))
 
-    def number(_self: Any, context: Any) -> Any:
-        return PayloadValueFloat(val=json.loads(context.NUMBER().getText()))
+    def number(self: Any, context: Any) -> Any:
+        value = visit(self, context)
+        value.val = json.loads(context.NUMBER().getText())
+        return value
 
     original = replace(AmazonStateLanguageParser, "parse", staticmethod(parse))
-    replace(Preprocessor, "visitPayload_value_float", number)
+    visit = replace(Preprocessor, "visitPayload_value_float", number)
 
 
 def _call_this_cloud(cloud: Cloud) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import tarfile
-from typing import Any
+from pydantic import BaseModel, ConfigDict
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
+from kindling.reports.job_output import report_in
 from kindling.targets import Target
 
 MEMBER = "evaluation/classification.json"
 
-_LARGEST_BYTES = 64 << 20  # a report of more labels than anybody looks at
 _PREFIX = "__label__"
 
 
@@ -80,17 +77,4 @@ class Classification(BaseModel):
 
 def of_run(target: Target, model_s3_uri: str) -> Classification | None:
     """The scores in the output.tar.gz beside a model; None where the job left none that can be read."""
-    bucket, _, key = model_s3_uri.removeprefix("s3://").partition("/")
-    s3 = target.client("s3")
-    try:
-        body: Any = s3.get_object(Bucket=bucket, Key=key.rpartition("/")[0] + "/output.tar.gz")["Body"]
-    except s3.exceptions.NoSuchKey:
-        return None
-    try:
-        with body, tarfile.open(fileobj=body, mode="r|gz") as archive:
-            for member in archive:
-                if member.name.removeprefix("./") == MEMBER and (file := archive.extractfile(member)) is not None:
-                    return Classification.model_validate_json(file.read(_LARGEST_BYTES))
-    except (tarfile.TarError, EOFError, ValidationError):
-        return None
-    return None
+    return report_in(target, model_s3_uri, MEMBER, Classification)

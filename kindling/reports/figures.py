@@ -28,7 +28,7 @@ _CELLS_WITH_NUMBERS = 16  # labels of a confusion table whose cells have room fo
 _LONGEST_NAME = 22
 _CHARACTER = 0.6  # width of a character in its size
 
-Curve = Sequence[tuple[float, float]]  # per cent of training done, value
+Curve = Sequence[tuple[float, float]]  # per cent of training done, or epoch; and the value
 
 
 def word_map(words: Sequence[str], matrix: NDArray[np.float32]) -> str:
@@ -55,17 +55,34 @@ def word_map(words: Sequence[str], matrix: NDArray[np.float32]) -> str:
 
 def curves(name: str, by_host: Mapping[str, Curve]) -> str:
     """One number of the progress lines over the course of training, a line for each host, as an <svg> element."""
-    figure, axes = _axes(width=5.4, height=2.5)
-    for number, (host, curve) in enumerate(by_host.items()):
-        percent, values = zip(*curve, strict=True)
-        axes.plot(percent, values, color=_SERIES[number % len(_SERIES)], linewidth=1.8, label=host)
+    figure, axes = _drawn_curves(name, by_host)
     axes.set_xlim(0, 100)
-    axes.set_ylim(bottom=0)
     axes.set_xlabel("training done, %", color=_FAINT, fontsize=8)
-    axes.set_title(name, color=_INK, fontsize=9, loc="left")
-    if len(by_host) > 1:
-        axes.legend(frameon=False, fontsize=8, labelcolor=_INK)
     return _svg(figure, f"{name} over the course of training")
+
+
+def epoch_curves(name: str, by_label: Mapping[str, Curve]) -> str:
+    """One number of each epoch, a line for each label, as an <svg> element."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = _drawn_curves(name, by_label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("epoch", color=_FAINT, fontsize=8)
+    return _svg(figure, f"{name} by epoch")
+
+
+def _drawn_curves(name: str, by_label: Mapping[str, Curve]) -> tuple[Figure, Any]:
+    figure, axes = _axes(width=5.4, height=2.5)
+    for number, (label, curve) in enumerate(by_label.items()):
+        places, values = zip(*curve, strict=True)
+        marker = "o" if len(curve) == 1 else None  # a line of one point is none
+        colour = _SERIES[number % len(_SERIES)]
+        axes.plot(places, values, color=colour, linewidth=1.8, label=label, marker=marker)
+    axes.set_ylim(bottom=0)
+    axes.set_title(name, color=_INK, fontsize=9, loc="left")
+    if len(by_label) > 1:
+        axes.legend(frameon=False, fontsize=8, labelcolor=_INK)
+    return figure, axes
 
 
 def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:

@@ -14,8 +14,9 @@ from kindling import runs
 from kindling.datasets.files import whole
 from kindling.following import Reading, read
 from kindling.joblogs import JobLog
-from kindling.reports import classification, figures, vectors
+from kindling.reports import classification, figures, translation, vectors
 from kindling.reports.classification import Classification
+from kindling.reports.translation import TranslationScores
 from kindling.reports.vectors import Vectors
 from kindling.results import duration, metrics, pair_sets, pairs_covered, part
 from kindling.runs import History, Run
@@ -47,7 +48,9 @@ def write_report(target: Target, run: Run, path: Path, words: Sequence[str] = ()
     history = runs.history(target, run)
     model = part(run.output, "training").get("model_s3_uri")
     scores = classification.of_run(target, model) if model else None
-    known = vectors.of_model(target, model, _VOCABULARY) if model and scores is None else None
+    translated = translation.of_run(target, model) if model and scores is None else None
+    has_words = scores is None and translated is None
+    known = vectors.of_model(target, model, _VOCABULARY) if model and has_words else None
     shown = _words_to_show(known, words) if known else ()
     html = _template().render(
         run=run,
@@ -62,6 +65,8 @@ def write_report(target: Target, run: Run, path: Path, words: Sequence[str] = ()
         scores=scores,
         worst=scores.worst(_WORST_LABELS) if scores else [],
         confusion=_confusion(scores),
+        translated=translated,
+        epochs=list(_epoch_curves(translated)) if translated else [],
         evaluation=pair_sets(run.output),
         written=datetime.now(UTC),
     )
@@ -124,6 +129,18 @@ def _curves(
             yield name, dict(sorted(by_host.items()))
 
 
+def _epoch_curves(translated: TranslationScores) -> Iterator[str]:
+    """Loss and BLEU of each epoch."""
+    if translated.epochs:
+        losses = {
+            "training": [(one.epoch, one.train_loss) for one in translated.epochs],
+            "validation": [(one.epoch, one.valid_loss) for one in translated.epochs],
+        }
+        yield figures.epoch_curves("loss", losses)
+        bleu = {"validation": [(one.epoch, one.valid_bleu) for one in translated.epochs]}
+        yield figures.epoch_curves("BLEU (greedy search)", bleu)
+
+
 def _state_rows(history: History) -> list[dict[str, Any]]:
     """Every state once, with its share of the whole time; a waiting loop counts as one."""
     if not history.states:
@@ -143,12 +160,18 @@ def _state_rows(history: History) -> list[dict[str, Any]]:
 
 
 def _settings(run: Run, algorithm: Algorithm) -> list[dict[str, Any]]:
-    """Every hyperparameter: its value, whether the user chose it, and what it does."""
+    """Every hyperparameter: its value, whether the user chose it, and what it does; then those of no description."""
     given = run.input.get("hyperparameters") or {}
-    return [
+    described = [
         {"name": name, "value": given.get(name, known.default), "chosen": name in given, "doc": known.doc}
         for name, known in algorithm.hyperparameters.items()
     ]
+    further = [
+        {"name": name, "value": value, "chosen": True, "doc": ""}
+        for name, value in given.items()
+        if name not in algorithm.hyperparameters
+    ]
+    return described + further
 
 
 def _metrics(run: Run, algorithm: Algorithm) -> list[dict[str, Any]]:

@@ -40,8 +40,14 @@ def image(algorithm: str, engine: Any) -> str:
     return str(image_builds.build(engine, algorithm, print).id)
 
 
+@pytest.fixture(scope="session")
+def blazingtext(engine: Any) -> str:
+    """The image of the algorithm that most of the jobs of these tests run, for it is the quickest."""
+    return str(image_builds.build(engine, "blazingtext", print).id)
+
+
 @pytest.fixture(scope="module")
-def cloud(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTarget]:
+def cloud(blazingtext: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTarget]:
     """An embedded cloud with the docker runner, and the image."""
     with cloud_in(tmp_path_factory.mktemp("cloud")) as found:
         yield found

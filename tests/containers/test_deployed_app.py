@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
-def deployed(engine: Any, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployed(engine: Any, blazingtext: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with pytest.MonkeyPatch.context() as patch:
         # Packing what may be gigabytes takes minutes; test_registry.py pushes a small image by the same calls.
         patch.setenv("KINDLING_REGISTRY", "none")
@@ -28,7 +28,7 @@ def deployed(engine: Any, image: str, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_the_pipeline_runs_the_pushed_image_on_every_host_and_at_the_endpoint(
-    deployed: Deployment, engine: Any, image: str
+    deployed: Deployment, engine: Any
 ) -> None:
     corpus = deployed.upload(Path(datapath("lee_background.cor")), "lee")
     seen, over = dict[str, str](), threading.Event()

@@ -255,7 +255,7 @@ def networks(engine: Any, state: Path) -> dict[str, set[str]]:
 
 
 def test_jobs_of_one_name_do_not_see_each_other(
-    image: str, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    blazingtext: str, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KINDLING_CORES", "8")  # so that both run at the same time
     with cloud_in(tmp_path) as target:
@@ -319,7 +319,7 @@ def test_an_endpoint_serves_from_a_container_that_is_replaced_when_it_dies(
 
 @pytest.mark.parametrize("how", ["killed", "ended"])
 def test_a_cloud_that_ends_leaves_no_container_and_no_network(
-    image: str, engine: Any, tmp_path: Path, how: str
+    blazingtext: str, engine: Any, tmp_path: Path, how: str
 ) -> None:
     running = lifecycle.up(tmp_path, free_port(), "docker")
     account = Account(running_embedded_cloud(tmp_path))

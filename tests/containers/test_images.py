@@ -12,23 +12,31 @@ from typing import Any
 
 import pytest
 
-LINES = "\n".join(["the cat and the dog", "a king and a queen", "the river and the sea"] * 200)
+from .example_jobs import EXAMPLES, ExampleJob
 
 pytestmark = pytest.mark.timeout(1800)
 
 
-def lay_out(base: Path, hyperparameters: dict[str, str]) -> None:
+def lay_out(base: Path, job: ExampleJob, **changes: str) -> None:
     """What the service puts below /opt/ml for one host."""
-    for folder in ("input/config", "input/data/train", "model", "output"):
+    for folder in ("input/config", "model", "output"):
         (base / folder).mkdir(parents=True)
-    (base / "input/data/train/corpus.txt").write_text(LINES, encoding="utf-8")
+    for channel, files in job.channels.items():
+        (base / "input/data" / channel).mkdir(parents=True)
+        for name, text in files.items():
+            (base / "input/data" / channel / name).write_text(text, encoding="utf-8")
     configuration = {
-        "hyperparameters": hyperparameters,
-        "inputdataconfig": {"train": {"TrainingInputMode": "File"}},
+        "hyperparameters": {**job.hyperparameters, **changes},
+        "inputdataconfig": {channel: {"TrainingInputMode": "File"} for channel in job.channels},
         "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"},
     }
     for name, content in configuration.items():
         (base / f"input/config/{name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture
+def job(algorithm: str) -> ExampleJob:
+    return EXAMPLES[algorithm]
 
 
 def run(engine: Any, image: str, base: Path, command: str, **options: Any) -> Any:
@@ -44,20 +52,20 @@ def train(engine: Any, image: str, base: Path) -> tuple[int, str]:
         container.remove(force=True)
 
 
-def test_an_image_trains_and_serves(engine: Any, image: str, tmp_path: Path) -> None:
-    lay_out(tmp_path, {"mode": "batch_skipgram", "vector_dim": "10", "min_count": "1", "evaluation": "False"})
+def test_an_image_trains_and_serves(engine: Any, image: str, job: ExampleJob, tmp_path: Path) -> None:
+    lay_out(tmp_path, job)
     status, log = train(engine, image, tmp_path)
     assert status == 0, log
-    assert (tmp_path / "model" / "vectors.bin").is_file()
+    assert (tmp_path / "model" / job.model).is_file()
 
     server = run(engine, image, tmp_path, "serve", network_mode="none")
     try:
-        ask = ["python", "-c", ASK]
+        ask = ["python", "-c", ASK, job.request]
         deadline = time.monotonic() + 60
         while (answer := server.exec_run(ask)).exit_code != 0:
             assert time.monotonic() < deadline, server.logs().decode()
             time.sleep(0.5)
-        assert len(json.loads(answer.output)[0]["vector"]) == 10
+        assert job.answers in answer.output.decode()
         server.stop(timeout=30)
         assert server.wait()["StatusCode"] == 0, "SIGTERM reaches the server, which ends by itself"
     finally:
@@ -65,20 +73,23 @@ def test_an_image_trains_and_serves(engine: Any, image: str, tmp_path: Path) -> 
 
 
 ASK = """
-import urllib.request
+import sys, urllib.request
 request = urllib.request.Request(
-    "http://127.0.0.1:8080/invocations", b'{"instances": ["king"]}', {"Content-Type": "application/json"}
+    "http://127.0.0.1:8080/invocations", sys.argv[1].encode(), {"Content-Type": "application/json"}
 )
-print(urllib.request.urlopen(request, timeout=2).read().decode())
+print(urllib.request.urlopen(request, timeout=10).read().decode())
 """
 
 
-def test_a_users_mistake_is_in_the_failure_file_and_the_exit_code(engine: Any, image: str, tmp_path: Path) -> None:
-    lay_out(tmp_path, {"mode": "batch_skipgram", "vector_dim": "0"})
+def test_a_users_mistake_is_in_the_failure_file_and_the_exit_code(
+    engine: Any, image: str, job: ExampleJob, tmp_path: Path
+) -> None:
+    name, value, expectation = job.mistake
+    lay_out(tmp_path, job, **{name: value})
     status, _ = train(engine, image, tmp_path)
     assert status == 1
     assert (tmp_path / "output" / "failure").read_text() == (
-        "ClientError: hyperparameter vector_dim=0 is out of range; it must be an integer from 1 to 2048."
+        f"ClientError: hyperparameter {name}={value} is out of range; {expectation}"
     )
 
 
@@ -91,13 +102,13 @@ _NO_BUSINESS = re.compile(
 _SECRET = re.compile(r"(?i)(secret|token|password|credential|api_?key)")
 
 
-def test_no_layer_holds_a_secret_or_a_cache(engine: Any, image: str, tmp_path: Path) -> None:
+def test_no_layer_holds_a_secret_or_a_cache(engine: Any, image: str, job: ExampleJob, tmp_path: Path) -> None:
     found = engine.images.get(image)
     with (tmp_path / "image.tar").open("wb") as file:
         for block in found.save():
             file.write(block)
     names = list(of_all_layers(tmp_path / "image.tar"))
-    assert "opt/house/blazingtext/__init__.py" in names, "the layers were read"
+    assert f"opt/house/{job.package}/__init__.py" in names, "the layers were read"
     assert [name for name in names if _NO_BUSINESS.search(name)] == []
     assert [setting for setting in found.attrs["Config"]["Env"] if _SECRET.search(setting)] == []
     assert [step["CreatedBy"] for step in found.history() if _SECRET.search(step["CreatedBy"])] == []

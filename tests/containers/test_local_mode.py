@@ -33,7 +33,7 @@ def sdk(tmp_path: Path) -> list[str]:
         pytest.skip(str(error))
 
 
-def test_local_mode_trains_on_two_hosts_and_serves(image: str, sdk: list[str], tmp_path: Path) -> None:
+def test_local_mode_trains_on_two_hosts_and_serves(blazingtext: str, sdk: list[str], tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "corpus.txt").write_bytes(corpus())
     sagemaker_sdk.write_configuration(tmp_path)  # no telemetry
@@ -41,7 +41,7 @@ def test_local_mode_trains_on_two_hosts_and_serves(image: str, sdk: list[str], t
     environment = os.environ | credentials | sagemaker_sdk.environment(tmp_path) | {"TMPDIR": str(tmp_path)}
     script = Path(__file__).with_name("local_mode.py")
     done = subprocess.run(
-        [*sdk, str(script), image, str(tmp_path), "2"],
+        [*sdk, str(script), blazingtext, str(tmp_path), "2"],
         env=environment,
         capture_output=True,
         text=True,

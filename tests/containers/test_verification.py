@@ -15,7 +15,7 @@ from kindling import image_builds, image_trial, verification
 from kindling.image_trial import Subject
 from kindling.verification import Finding, verify
 
-from .test_docker_runner import corpus
+from .example_jobs import EXAMPLES
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -149,15 +149,18 @@ def test_a_check_without_what_it_needs_is_skipped_and_says_so(engine: Any, progr
     assert "name one with --channel" in skipped["missing channel"]
 
 
-def test_our_image_passes_and_the_command_says_so(image: str, tmp_path: Path) -> None:
-    (tmp_path / "corpus.txt").write_bytes(corpus())
-    settings = ["mode=skipgram", "vector_dim=10", "min_count=1", "epochs=1"]
-    command = [sys.executable, "-m", "kindling.cli", "verify", image, "--channel", f"train={tmp_path / 'corpus.txt'}"]
-    options = [word for setting in settings for word in ("--set", setting)]
-    request = ["--body", '{"instances": ["cat"]}', "--json"]
-    done = subprocess.run(
-        [*command, *options, "--long", "epochs=10000", *request], capture_output=True, text=True, check=False
-    )
+def test_our_image_passes_and_the_command_says_so(image: str, algorithm: str, tmp_path: Path) -> None:
+    job = EXAMPLES[algorithm]
+    options: list[str] = []
+    for channel, files in job.channels.items():
+        (tmp_path / channel).mkdir()
+        for name, text in files.items():
+            (tmp_path / channel / name).write_text(text)
+        options += ["--channel", f"{channel}={tmp_path / channel}"]
+    for name, value in job.hyperparameters.items():
+        options += ["--set", f"{name}={value}"]
+    command = [sys.executable, "-m", "kindling.cli", "verify", image, *options, "--long", job.long]
+    done = subprocess.run([*command, "--body", job.request, "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     findings = json.loads(done.stdout)
     assert {finding["outcome"] for finding in findings} == {"pass"}, findings

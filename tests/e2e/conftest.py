@@ -40,10 +40,10 @@ class Deployment:
     def state_machine(self) -> str:
         return self.found.state_machine(ALGORITHM)
 
-    def upload(self, path: Path, key: str) -> str:
-        """Puts a file into the data bucket and gives the address of the folder it lies in."""
-        self.client("s3").upload_file(str(path), self.found.data_bucket, f"{ALGORITHM}/{key}/{path.name}")
-        return f"s3://{self.found.data_bucket}/{ALGORITHM}/{key}"
+    def upload(self, path: Path, key: str, algorithm: str = ALGORITHM) -> str:
+        """Puts a file into an algorithm's part of the data bucket and gives the address of the folder it lies in."""
+        self.client("s3").upload_file(str(path), self.found.data_bucket, f"{algorithm}/{key}/{path.name}")
+        return f"s3://{self.found.data_bucket}/{algorithm}/{key}"
 
     def start(self, execution_input: dict[str, Any], state_machine: str | None = None) -> str:
         """Starts an execution and gives its ARN."""

@@ -105,7 +105,7 @@ def test_job_names_fit_for_the_longest_execution_names() -> None:
 def test_the_plan_has_every_field_that_the_states_read(algorithm: Algorithm, states: dict[str, Any]) -> None:
     required = [name for name, found in algorithm.channels.items() if found.required]
     given = {
-        "inputs": {name: f"s3://data/{algorithm.name}/x" for name in required or list(algorithm.channels)[:1]},
+        "inputs": dict.fromkeys(required or list(algorithm.channels)[:1], f"s3://data/{algorithm.name}/x"),
         "hyperparameters": _required(algorithm),
     }
     site = Site.model_validate(SITE)

@@ -78,6 +78,32 @@ CLASSIFIER = replace(
 )
 
 
+TRANSLATOR = replace(
+    RUN,
+    algorithm="fairseq",
+    input={**RUN.input, "hyperparameters": {"arch": "fconv", "encoder-layers": "[(64, 3)]"}},
+    output={
+        **OUTPUT,
+        "evaluation": {"metrics": {}, "details": {"bleu": 21.5}, "gate": None},
+        "training": {
+            "model_s3_uri": "s3://the-models/blazingtext/translator/output/model.tar.gz",
+            "training_seconds": 20,
+            "metrics": {"valid:bleu": 21.5, "valid:loss": 4.25},
+        },
+    },
+)
+TRANSLATED: dict[str, Any] = {
+    "bleu": 21.5,
+    "signature": "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
+    "sentences": 5000,
+    "epochs": [
+        {"epoch": n, "updates": 90 * n, "train_loss": 8 / n, "valid_loss": 9 / n, "valid_bleu": 7.0 * n, "train_wps": 9}
+        for n in range(1, 4)
+    ],
+    "samples": [{"source": "Wie <b>geht</b> es?", "translation": "How are you?", "reference": "How is it going?"}],
+}
+
+
 def packed(**files: bytes) -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:
@@ -105,6 +131,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTarget]
     s3.create_bucket(Bucket="the-models")
     for key, body in {
         "job/output/model.tar.gz": packed(**{"eval.json": b"{}", "vectors.txt": text_vectors()}),
+        "translator/output/model.tar.gz": packed(**{"model.safetensors": b"x"}),
+        "translator/output/output.tar.gz": packed(**{"evaluation/translation.json": json.dumps(TRANSLATED).encode()}),
         "classifier/output/model.tar.gz": packed(**{"model.bin": b"x"}),
         "classifier/output/output.tar.gz": packed(
             **{"plot.txt": b"x", "evaluation/classification.json": json.dumps(SCORES).encode()}
@@ -180,6 +208,23 @@ def test_a_classifiers_report_tells_what_it_reached_on_the_test_channel(target: 
     assert re.search(r"<text[^>]*>1400</text>", drawn), "cells have numbers"
     assert "<b>spam" not in html
     assert not re.search(r"<(script|link|img|image|iframe)|@import|url\((?!#)|(src|href)=\"(?!#)", html)
+
+
+def test_a_translators_report_has_its_curves_and_samples_beside_their_references(
+    target: EmbeddedTarget, tmp_path: Path
+) -> None:
+    page = write_report(target, TRANSLATOR, tmp_path / "report.html")
+    html = page.path.read_text()
+    assert page.words == ()
+    assert "BLEU 21.50 of 5,000 sentences" in html
+    assert TRANSLATED["signature"] in html
+    assert 'aria-label="loss by epoch"' in html
+    assert 'aria-label="BLEU (greedy search) by epoch"' in html
+    assert "[(64, 3)]" in html, "a hyperparameter that only fairseq knows"
+    row = re.search(r"<tr><td[^>]*>Wie &lt;b&gt;geht.*?</tr>", html)
+    assert row is not None
+    assert "How are you?" in row[0]
+    assert "How is it going?" in row[0]
 
 
 @pytest.mark.parametrize("body", [b"no archive", packed(**{"evaluation/classification.json": b"{}"}), packed(a=b"")])
