@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from kindling.cli import algorithm, chaos, cloud, demo, deployment, endpoints, runs, state, train, verify
+from kindling.cli import algorithm, chaos, cloud, data, demo, deployment, endpoints, runs, state, train, verify
 
 app = typer.Typer(
-    help="Trains and serves word vectors on Amazon SageMaker, or on an embedded cloud with the same templates.",
+    help="Trains and serves word vectors, classifiers and translators on Amazon SageMaker, or on an embedded cloud with"
+    " the same templates.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,5 +27,6 @@ for panel, commands in (
         app.command(rich_help_panel=panel)(command)
 app.add_typer(state.app, name="state", rich_help_panel=_CLOUD)
 app.add_typer(algorithm.app, name="algorithm", rich_help_panel=_LOCAL)
+app.add_typer(data.app, name="data", rich_help_panel=_LOCAL)
 app.add_typer(chaos.app, name="chaos", rich_help_panel=_CLOUD)
 app.command(hidden=True)(demo.demo)

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
+from kindling.datasets.downloads import fetch
 from kindling.datasets.files import whole
 from kindling.errors import UserError
 
@@ -29,7 +30,7 @@ def download(cache: Path, url: str = URL, md5: str = MD5) -> Path:
     path = cache / "text8"
     if not path.exists():
         with tempfile.TemporaryFile() as archive:
-            _fetch(url, archive)
+            fetch(url, archive, "text8", "use the botocore corpus, which needs no network, or pass a file's path")
             try:
                 _unpack(archive, path, md5)
             except (zipfile.BadZipFile, KeyError, _OtherTextError):
@@ -49,28 +50,3 @@ def _unpack(archive: BinaryIO, path: Path, md5: str) -> None:
             file.write(chunk)
         if digest.hexdigest() != md5:
             raise _OtherTextError
-
-
-def _fetch(url: str, file: BinaryIO) -> None:
-    import requests
-
-    try:
-        with requests.get(url, stream=True, timeout=(10, 60)) as response:
-            response.raise_for_status()
-            for chunk in response.iter_content(_CHUNK):
-                file.write(chunk)
-    except requests.RequestException as error:
-        raise UserError(
-            f"text8 could not be downloaded from {url} ({_reason(error)}); "
-            "use the botocore corpus, which needs no network, or pass a file's path."
-        ) from None
-
-
-def _reason(error: Exception) -> str:
-    import requests
-
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"HTTP {error.response.status_code}"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    return "no connection"

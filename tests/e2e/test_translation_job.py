@@ -171,7 +171,7 @@ def test_fconv_iwslt_de_en_learns_to_translate(deployed: Deployment, tmp_path: P
         "lr": "0.25",
         "dropout": "0.2",
         "max-tokens": "4000",
-        "max-epoch": "3",
+        "max-epoch": "4",
     }
     found, _ = run_and_compare(deployed, tmp_path, hyperparameters, (None, 500, 500), hours=4)
     assert found["ours"] == pytest.approx(found["theirs"], abs=0.1)
