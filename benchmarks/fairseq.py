@@ -1,4 +1,4 @@
-"""Our translator against fairseq's own programs: training beside fairseq-train, the endpoint beside fairseq-interactive.
+"""Our translator beside fairseq's own programs: training beside fairseq-train, the endpoint beside fairseq-interactive.
 
 `python -m benchmarks.fairseq --data FOLDER [options]`, where FOLDER holds train, dev and test of two languages. A job
 prepares the data and trains the model that both translate with. Then, round by round, the same flags are trained by
@@ -224,7 +224,7 @@ def _train_ours(job: Job, data: Path, flags: dict[str, str]) -> dict[str, float]
 
 
 def _tokens(data: Path, languages: tuple[str, str]) -> int:
-    """Target tokens of the training data, ends of sentences included: an index has 4 bytes a token."""
+    """Target tokens of the training data, ends of sentences included."""
     source, target = languages
     path = data / f"train.{source}-{target}.{target}.bin"
     return path.stat().st_size // 2  # uint16: dictionaries of less than 65,500 words
@@ -261,7 +261,7 @@ def _interactive(job: Job, base: Path, sources: Sequence[str]) -> tuple[list[str
     source, target = job.languages
     flags = [str(model), f"--path={base / 'checkpoints/checkpoint_best.pt'}", f"-s={source}", f"-t={target}", "--cpu"]
     flags += ["--beam=5", "--buffer-size=1", "--batch-size=1", "--tokenizer=moses", "--bpe=subword_nmt"]
-    flags += [f"--bpe-codes={model / 'bpecodes'}", "--no-escape"]
+    flags += [f"--bpe-codes={model / 'bpecodes'}", "--moses-no-escape"]
     began = time.perf_counter()
     out = job.fairseq("interactive", *flags, given="".join(f"{line}\n" for line in sources[:1]))
     start = time.perf_counter() - began

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_WORDS = "\n".join(["the cat and the dog", "a king and a queen", "the river and the sea"] * 200)
+_WORDS = "\n".join(["the cat and the dog", "a king and a queen", "the river and the sea"] * 8000)
 _PAIRS = [("das Haus", "the house"), ("der Hund", "the dog"), ("ein Buch", "a book"), ("die Katze", "the cat")] * 30
 _PARALLEL = {f"text.{language}": "".join(f"{pair[n]}\n" for pair in _PAIRS) for n, language in enumerate(("de", "en"))}
 

@@ -215,7 +215,7 @@ UNEQUAL = {"part.de": b"ein Haus\nein Hund\n", "part.en": b"a house\n"}
             {**RAW, "train": {"part.de": b"\n", "part.en": b"a\n"}},
             "channel 'train' holds no sentence pair with words",
         ),
-        ({}, {"training": {"x": b"1"}}, "channel 'training' holds no dict.*.txt; it must hold what one fairseq-prep"),
+        ({}, {"training": {"x": b"1"}}, "channel 'training' holds no dict.*.txt; it must hold what fairseq-prep"),
         (
             {},
             {"training": {"x": b"1"}, "train": RAW["train"]},
@@ -257,7 +257,7 @@ def test_the_command_line_says_what_it_takes() -> None:
     process = run(["translate"], {})
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert output == "usage: python -m translator train | serve | convert INPUT OUTPUT, not translate\n"
+    assert output == "usage: python -m translator train | serve | prepare ... | convert INPUT OUTPUT, not translate\n"
 
 
 def children(pid: int) -> list[Any]:

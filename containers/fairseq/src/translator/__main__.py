@@ -1,4 +1,4 @@
-"""`python -m translator train | serve`: what the image's entry point runs; and the tool `convert`."""
+"""`python -m translator train | serve`: what the image's entry point runs; the preparation; and the tool `convert`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ def main(arguments: list[str]) -> int:
             from translator.serve import serve
 
             return serve()
+        case ["prepare", *rest]:
+            from translator.preparation_job import main as prepare
+
+            return prepare(rest)
         case ["convert", *rest]:
             from contract.tools import run_tool
             from translator.convert import convert
@@ -23,7 +27,7 @@ def main(arguments: list[str]) -> int:
             return run_tool("translator", "convert", convert, rest)
         case _:
             print(
-                "usage: python -m translator train | serve | convert INPUT OUTPUT, not"
+                "usage: python -m translator train | serve | prepare ... | convert INPUT OUTPUT, not"
                 f" {' '.join(arguments) or 'nothing'}",
                 file=sys.stderr,
             )

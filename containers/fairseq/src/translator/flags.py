@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from contract.errors import ClientError
@@ -42,49 +43,55 @@ class _RefusalError(Exception):
     """What an argument parser says of the arguments."""
 
 
-def normalised(given: Mapping[str, Value | None]) -> dict[str, Value | None]:
-    """Hyperparameters by fairseq's present names, with dashes.
+@dataclass(frozen=True)
+class Flags:
+    """A job's hyperparameters by fairseq's present names, with dashes; `written` has the names that the user wrote."""
 
-    Raises:
-        ClientError: two name the same flag.
-    """
-    named: dict[str, Value | None] = {}
-    written: dict[str, str] = {}
-    for name, value in given.items():
-        flag = name.replace("_", "-")
-        flag = _RENAMED.get(flag, flag)
-        if flag in named and name != flag and value is not None:
-            named.pop(flag)  # the default of the described one gives way to the other spelling
-        elif flag in written and written[flag] != flag:
-            raise ClientError(f"hyperparameters {written[flag]} and {name} are the same flag; leave one out.")
-        if flag not in named:
-            named[flag], written[flag] = value, name
-    return named
+    values: Mapping[str, Value | None]
+    written: Mapping[str, str]
 
+    @classmethod
+    def of(cls, given: Mapping[str, Value | None]) -> Flags:
+        """From hyperparameters as the service gives them, the described ones with their defaults.
 
-def training_flags(given: Mapping[str, Value | None]) -> list[str]:
-    """The flags of fairseq-train for a job's hyperparameters, without what the job itself adds.
+        Raises:
+            ClientError: two name the same flag.
+        """
+        values: dict[str, Value | None] = {}
+        written: dict[str, str] = {}
+        for name, value in given.items():
+            flag = name.replace("_", "-")
+            if given.get("lr-scheduler") != "cosine":  # which has a min-lr of its own
+                flag = _RENAMED.get(flag, flag)
+            if written.get(flag, flag) not in (flag, name):
+                raise ClientError(f"hyperparameters {written[flag]} and {name} are the same flag; leave one out.")
+            # The default of a described one gives way to another spelling.
+            if flag not in values or name != flag:
+                values[flag], written[flag] = value, name
+        return cls(values, written)
 
-    Switches are given as SageMaker's strings, "True" or "False".
+    def arguments(self) -> list[str]:
+        """The flags of fairseq-train, without what the job itself adds.
 
-    Args:
-        given: as `normalised` gives them.
-    Raises:
-        ClientError: a flag or architecture that fairseq does not have, a value it does not take, or a flag that the
-            job sets itself.
-    """
-    import_fairseq()
-    flags = {name: value for name, value in given.items() if name not in OURS and value is not None}
-    for name in flags:
-        if name in _RESERVED and name not in _HARMLESS:
-            raise ClientError(f"hyperparameter {name} cannot be set: the job decides it itself; leave it out.")
-    flags = {name: value for name, value in flags.items() if name not in _RESERVED}
-    chosen = [f"--{name}={flags[name]}" for name in ("arch", *_registries()) if name in flags]
-    parser = _parser()
-    _parse(parser, ["data", *chosen])  # adds the flags of what was chosen
-    arguments = [argument for name, value in flags.items() for argument in _flag(parser, name, value)]
-    _parse(_parser(), ["data", *arguments])
-    return arguments
+        Switches are given as SageMaker's strings, "True" or "False".
+
+        Raises:
+            ClientError: a flag or architecture that fairseq does not have, a value it does not take, or a flag that
+                the job sets itself.
+        """
+        import_fairseq()
+        given = {flag: value for flag, value in self.values.items() if flag not in OURS and value is not None}
+        for flag in given:
+            if flag in _RESERVED and flag not in _HARMLESS:
+                name = self.written[flag]
+                raise ClientError(f"hyperparameter {name} cannot be set: the job decides it itself; leave it out.")
+        given = {flag: value for flag, value in given.items() if flag not in _RESERVED}
+        chosen = [f"--{flag}={given[flag]}" for flag in ("arch", *_registries()) if flag in given]
+        parser = _parser()
+        _parse(parser, ["data", *chosen])  # adds the flags of what was chosen
+        made = [word for flag, value in given.items() for word in _flag(parser, flag, self.written[flag], value)]
+        _parse(_parser(), ["data", *made])
+        return made
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -129,25 +136,25 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argpars
     return namespace
 
 
-def _flag(parser: argparse.ArgumentParser, name: str, value: Value) -> list[str]:
-    """One hyperparameter as arguments: none for a switch that is off.
+def _flag(parser: argparse.ArgumentParser, flag: str, name: str, value: Value) -> list[str]:
+    """One hyperparameter, which the user calls `name`, as arguments: none for a switch that is off.
 
     Raises:
         ClientError: an unknown flag, or a switch or list with another value.
     """
-    action = parser._option_string_actions.get(f"--{name}")
+    action = parser._option_string_actions.get(f"--{flag}")
     if action is None:
-        raise ClientError(f"hyperparameter {name} is unknown to fairseq; {_nearest(name, _known(parser))}")
+        raise ClientError(f"hyperparameter {name} is unknown to fairseq; {_nearest(flag, _known(parser))}")
     text = str(value).strip()
     if action.nargs == 0:
         if text.lower() not in (*_TRUE, *_FALSE):
             raise ClientError(f"hyperparameter {name}={text!r} is not valid; it must be True or False.")
-        return [f"--{name}"] if text.lower() in _TRUE else []
+        return [f"--{flag}"] if text.lower() in _TRUE else []
     if "eval_str_list" in _names_in(action.type) and not re.fullmatch(r"[\[(]?[-+0-9.eE, ]+[\])]?", text):
         raise ClientError(
             f"hyperparameter {name}={text!r} is not valid; it must be numbers separated by commas, such as 0.5,0.25."
         )
-    return [f"--{name}={text}"]
+    return [f"--{flag}={text}"]
 
 
 def _names_in(function: Any) -> str:

@@ -7,10 +7,13 @@ Raw text is tokenised by all cores, split into subwords by codes that are learnt
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import json
 import logging
 import shutil
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, redirect_stderr
@@ -22,6 +25,7 @@ from typing import Any
 
 from contract.channels import InputChannel
 from contract.errors import ClientError
+from contract.rendezvous import Hosts, OneHost
 from contract.specification import Value
 from translator.compatibility import import_fairseq
 from translator.text import TextPipeline, knows_entities
@@ -29,20 +33,32 @@ from translator.text import TextPipeline, knows_entities
 logger = logging.getLogger(__name__)
 
 CODES = "bpecodes"
+_PADDING_FACTOR = 8  # fairseq-preprocess's: sizes of dictionaries are multiples
 _CHUNK_LINES = 5_000
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Binarised data in a folder, as fairseq-train reads it, and the text pipeline that belongs to it.
+    """Binarised data, as fairseq-train reads it, and the text pipeline that belongs to it.
 
-    `references` are the validation sentences as they were given, source and target; None where the data arrived
-    binarised, and only fairseq can tell them.
+    `folders` are its shards, of which training reads one an epoch, in turn; the first holds the validation sentences.
+    `references` are these as they were given, source and target; None where the data arrived binarised, and only
+    fairseq can tell them.
     """
 
-    folder: Path
+    folders: tuple[Path, ...]
     pipeline: TextPipeline
     references: list[tuple[str, str]] | None
+
+    @property
+    def folder(self) -> Path:
+        """The first shard."""
+        return self.folders[0]
+
+    @property
+    def argument(self) -> str:
+        """What fairseq-train is told."""
+        return ":".join(map(str, self.folders))
 
 
 def binarised(channel: InputChannel, given: Mapping[str, Value | None]) -> PreparedData:
@@ -51,31 +67,39 @@ def binarised(channel: InputChannel, given: Mapping[str, Value | None]) -> Prepa
     Raises:
         ClientError: its train or valid split, or a dictionary, is missing.
     """
-    folder = _only_folder(channel)
+    folders = _shards(channel)
+    folder = folders[0]
     source, target = _languages(given, _binarised_languages(folder, channel.name), channel.name)
-    for split in ("train", "valid"):
-        for language in (source, target):
-            name = f"{split}.{source}-{target}.{language}.idx"
-            if not (folder / name).is_file():
+    wanted = [f"train.{source}-{target}.{language}.idx" for language in (source, target)]
+    wanted += [f"dict.{language}.txt" for language in (source, target)]
+    first = [f"valid.{source}-{target}.{language}.idx" for language in (source, target)]
+    for shard in folders:
+        for name in [*wanted, *(first if shard == folder else [])]:
+            if not (shard / name).is_file():
                 raise ClientError(
                     f"channel {channel.name!r} holds no {name}; it must hold what fairseq-preprocess writes for"
                     f" {source}-{target}, with --validpref."
                 )
-    for language in (source, target):
-        if not (folder / f"dict.{language}.txt").is_file():
-            raise ClientError(
-                f"channel {channel.name!r} holds no dict.{language}.txt, which fairseq-preprocess writes."
-            )
+        for language in (source, target):
+            if _digest(shard / f"dict.{language}.txt") != _digest(folder / f"dict.{language}.txt"):
+                raise ClientError(
+                    f"channel {channel.name!r} holds shards with different dict.{language}.txt; prepare them together."
+                )
     codes = folder / CODES
     words = [line.rpartition(" ")[0] for line in _lines(folder / f"dict.{target}.txt")]
     pipeline = TextPipeline(
         source, target, str(given["tokenizer"]), codes if codes.is_file() else None, knows_entities(words)
     )
-    return PreparedData(folder, pipeline, None)
+    return PreparedData(folders, pipeline, None)
 
 
 def prepare(
-    train: InputChannel, validation: InputChannel, given: Mapping[str, Value | None], folder: Path, workers: int
+    train: InputChannel,
+    validation: InputChannel,
+    given: Mapping[str, Value | None],
+    folder: Path,
+    workers: int,
+    hosts: Hosts | None = None,
 ) -> PreparedData:
     """Make binarised data of raw parallel text.
 
@@ -83,19 +107,26 @@ def prepare(
         given: hyperparameters.
         folder: empty; takes the data.
         workers: processes.
+        hosts: that each prepare their own part of the training text with the dictionaries and codes of all: of files
+            that all of them have the lines whose turn it is, else their own files. The first alone prepares the
+            validation text. Without them there is no other part.
     Raises:
         ClientError: no pair of files, files of different lengths, text that is not UTF-8, damaged gzip, or no pair.
     """
-    found = _text_languages(train, given)
-    source, target = _languages(given, found, train.name)
+    hosts = hosts or OneHost()
+    source, target = _languages(given, _text_languages(train, given), train.name)
     pipeline = TextPipeline(source, target, str(given["tokenizer"]), None)
     words, data = folder / "words", folder / "data"
     words.mkdir()
     references: list[tuple[str, str]] = []
+    parts = [("train", train), ("valid", validation)] if hosts.rank == 0 else [("train", train)]
     context = get_context("spawn")  # a forked process would inherit this one's way with signals
     with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
-        for name, channel in (("train", train), ("valid", validation)):
-            kept = _tokenise(pool, channel, pipeline, words / name, references if name == "valid" else None)
+        for name, channel in parts:
+            pairs = _read(channel, source, target)
+            if name == "train" and _same_files(hosts, channel):
+                pairs = islice(pairs, hosts.rank, None, hosts.size)
+            kept = _tokenise(pool, pairs, pipeline, words / name, references if name == "valid" else None)
             logger.info("%s: %d sentence pairs with words on both sides.", channel.name, kept)
             if not kept:
                 raise ClientError(f"channel {channel.name!r} holds no sentence pair with words on both sides.")
@@ -103,26 +134,36 @@ def prepare(
         assert isinstance(symbols, int)
         if symbols:
             codes = folder / CODES
-            pool.submit(_learn, [words / f"train.{source}", words / f"train.{target}"], codes, symbols).result()
+            _learn(_counted(hosts, [words / f"train.{source}", words / f"train.{target}"]), codes, symbols)
             pipeline = replace(pipeline, codes=codes)
-            for name in ("train", "valid"):
+            for name, _ in parts:
                 for language in (source, target):
                     _split(pool, pipeline, words / f"{name}.{language}")
-    _binarise(words, data, source, target, given)
+    _write_dictionaries(hosts, words, pipeline, given)
+    _binarise(words, data, pipeline, [name for name, _ in parts])
     shutil.rmtree(words)
     if pipeline.codes:
         pipeline.codes.rename(data / CODES)
         pipeline = replace(pipeline, codes=data / CODES)
-    return PreparedData(data, pipeline, references)
+    return PreparedData((data,), pipeline, references)
 
 
-def _only_folder(channel: InputChannel) -> Path:
-    """Where the dictionaries lie: the channel's folder, or the one below it that holds them."""
+def _same_files(hosts: Hosts, channel: InputChannel) -> bool:
+    """Whether all of several hosts have the same files."""
+    seen = [[str(path.relative_to(channel.directory)), path.stat().st_size] for path in channel.files()]
+    return hosts.size > 1 and all(others == seen for others in hosts.exchange(seen))
+
+
+def _shards(channel: InputChannel) -> tuple[Path, ...]:
+    """Where the dictionaries lie: the channel's folder, or one below it, or several, which are shards."""
     folders = sorted({path.parent for path in channel.files() if path.name.startswith("dict.")})
-    if len(folders) != 1:
-        what = "no dict.*.txt" if not folders else f"dictionaries in {len(folders)} folders"
-        raise ClientError(f"channel {channel.name!r} holds {what}; it must hold what one fairseq-preprocess writes.")
-    return folders[0]
+    if not folders:
+        raise ClientError(f"channel {channel.name!r} holds no dict.*.txt; it must hold what fairseq-preprocess writes.")
+    return tuple(folders)
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def _binarised_languages(folder: Path, channel: str) -> tuple[str, str] | None:
@@ -225,19 +266,18 @@ def _open(path: Path) -> io.TextIOWrapper:
 
 def _tokenise(
     pool: ProcessPoolExecutor,
-    channel: InputChannel,
+    pairs: Iterator[tuple[str, str]],
     pipeline: TextPipeline,
     stem: Path,
     references: list[tuple[str, str]] | None,
 ) -> int:
-    """Write the channel's words to two files; how many pairs have words on both sides, which alone are kept."""
+    """Write the words of sentence pairs to two files; how many have words on both sides, which alone are kept."""
     kept = 0
     with ExitStack() as stack:
         sources, targets = (
             stack.enter_context(Path(f"{stem}.{language}").open("w", encoding="utf-8"))
             for language in (pipeline.source_lang, pipeline.target_lang)
         )
-        pairs = _read(channel, pipeline.source_lang, pipeline.target_lang)
         for chunk, words in _mapped(pool, _tokenised, pipeline, pairs):
             for pair, (source, target) in zip(chunk, words, strict=True):
                 if source and target:
@@ -268,16 +308,22 @@ def _tokenised(pipeline: TextPipeline, pairs: Sequence[tuple[str, str]]) -> list
     ]
 
 
-def _learn(files: Sequence[Path], codes: Path, symbols: int) -> None:
+def _counted(hosts: Hosts, files: Sequence[Path]) -> dict[str, int]:
+    """How often each word occurs in the files of all hosts."""
+    counts: Counter[str] = Counter()
+    for path in files:
+        for line in _lines(path):
+            counts.update(line.split(" "))
+    if hosts.size == 1:
+        return counts
+    shared = hosts.share(json.dumps(counts).encode())
+    return sum((Counter(json.loads(of_one)) for of_one in shared), Counter())
+
+
+def _learn(counts: Mapping[str, int], codes: Path, symbols: int) -> None:
     """Joint byte-pair codes of both languages' words."""
     from subword_nmt.learn_bpe import learn_bpe
 
-    # A word that occurs often is counted once: subword-nmt reads each line of a dictionary as `word count`.
-    counts: dict[str, int] = {}
-    for path in files:
-        for line in _lines(path):
-            for word in line.split(" "):
-                counts[word] = counts.get(word, 0) + 1
     dictionary = io.StringIO("".join(f"{word} {count}\n" for word, count in counts.items()))
     # Its progress bar goes to standard error, line after line where that is no terminal.
     with codes.open("w", encoding="utf-8") as out, redirect_stderr(io.StringIO()):
@@ -303,20 +349,36 @@ def _lines(path: Path) -> Iterator[str]:
             yield line.rstrip("\n")
 
 
-def _binarise(words: Path, data: Path, source: str, target: str, given: Mapping[str, Value | None]) -> None:
+def _write_dictionaries(hosts: Hosts, words: Path, pipeline: TextPipeline, given: Mapping[str, Value | None]) -> None:
+    """fairseq's dictionaries of the training text of all hosts, as fairseq-preprocess would make them."""
+    import_fairseq()
+    from fairseq.data import Dictionary
+
+    languages = (pipeline.source_lang, pipeline.target_lang)
+    counts = {language: _counted(hosts, [words / f"train.{language}"]) for language in languages}
+    if given["joined-dictionary"]:
+        joined = Counter(counts[languages[0]]) + Counter(counts[languages[1]])
+        counts = dict.fromkeys(languages, joined)
+    for language, threshold in zip(languages, (given["thresholdsrc"], given["thresholdtgt"]), strict=True):
+        dictionary = Dictionary()
+        for word, count in counts[language].items():
+            dictionary.add_symbol(word, n=count)
+        dictionary.finalize(threshold=threshold, nwords=-1, padding_factor=_PADDING_FACTOR)
+        dictionary.save(str(words / f"dict.{language}.txt"))
+
+
+def _binarise(words: Path, data: Path, pipeline: TextPipeline, parts: Sequence[str]) -> None:
     import_fairseq()
     from fairseq import options
     from fairseq_cli import preprocess
 
     told = logging.getLogger("fairseq_cli.preprocess")
     told.setLevel(logging.WARNING)
-    arguments = [
-        *("--source-lang", source, "--target-lang", target, "--destdir", str(data)),
-        *("--trainpref", str(words / "train"), "--validpref", str(words / "valid")),
-        *("--thresholdsrc", str(given["thresholdsrc"]), "--thresholdtgt", str(given["thresholdtgt"])),
-    ]
-    if given["joined-dictionary"]:
-        arguments.append("--joined-dictionary")
+    source, target = pipeline.source_lang, pipeline.target_lang
+    arguments = ["--source-lang", source, "--target-lang", target, "--destdir", str(data)]
+    arguments += ["--srcdict", str(words / f"dict.{source}.txt"), "--tgtdict", str(words / f"dict.{target}.txt")]
+    for part in parts:
+        arguments += [f"--{part}pref", str(words / part)]
     preprocess.main(options.get_preprocessing_parser().parse_args(arguments))
     for handler in list(told.handlers):  # of a log of its own, which would travel with the data
         told.removeHandler(handler)

@@ -20,7 +20,7 @@ from contract.training import run_training
 from translator import artifact, evaluation
 from translator.compatibility import silence
 from translator.fairseq_process import ProcessJob
-from translator.flags import normalised, parsed, training_flags
+from translator.flags import Flags, parsed
 from translator.preparation import PreparedData, binarised, prepare
 from translator.supervision import Processes, watch
 from translator.translation import Search
@@ -43,17 +43,17 @@ def train(environment: TrainingEnvironment) -> None:
     Raises:
         ClientError: a hyperparameter that fairseq refuses, or data that cannot be trained on.
     """
-    given = normalised(environment.hyperparameters)
-    flags = training_flags(given)
+    flags = Flags.of(environment.hyperparameters)
+    given, asked = flags.values, flags.arguments()
     with rendezvous(environment) as hosts, TemporaryDirectory(prefix="translator-") as scratch:
         data = make_ready(environment, given, Path(scratch))
         save_dir = _save_dir(environment, Path(scratch))
-        arguments = [*_job_flags(data, save_dir, given), *flags]
-        namespace = parsed([str(data.folder), *arguments])
+        arguments = [*_job_flags(data, save_dir, given), *asked]
+        namespace = parsed([data.argument, *arguments])
         _same_everywhere(hosts, data)
         _same_checkpoint(hosts, save_dir)
         if not environment.stopping.is_set():
-            jobs = _jobs(environment, hosts, given, [str(data.folder), *arguments], save_dir, Path(scratch))
+            jobs = _jobs(environment, hosts, given, [data.argument, *arguments], save_dir, Path(scratch))
             with Processes(jobs, Path(scratch), Path(jobs[0].stop)) as processes:
                 watch(processes, hosts, environment.stopping)
         if environment.is_master:
@@ -206,7 +206,7 @@ def _same_everywhere(hosts: Hosts, data: PreparedData) -> None:
     Raises:
         ClientError: their data differ.
     """
-    sizes = {path.name: path.stat().st_size for path in data.folder.iterdir() if path.is_file()}
+    sizes = [[path.name, path.stat().st_size] for folder in data.folders for path in sorted(folder.iterdir())]
     if any(found != sizes for found in hosts.exchange(sizes)):
         raise ClientError("the channels differ from host to host; their distribution must be FullyReplicated.")
 

@@ -1,0 +1,102 @@
+"""Raw text prepared as a Processing job does it, by one host or several, and trained on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .jobs import SMALL, free_port, parallel, run, sentences, write_input
+
+if TYPE_CHECKING:
+    import subprocess
+
+SETTINGS = ["source-lang=de", "target-lang=en", "bpe-symbols=60"]
+PAIRS = sentences(600, 1)
+
+
+def lay_out(folder: Path, files: dict[str, bytes]) -> Path:
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def start(folder: Path, parts: list[dict[str, bytes]], *settings: str) -> list[subprocess.Popen[str]]:
+    """A host for each part of the training text; all write to folder/output."""
+    names = [f"algo-{number + 1}" for number in range(len(parts))]
+    environ = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "KINDLING_CPUS_PER_HOST": "1"}
+    validation = lay_out(folder / "validation", parallel(sentences(40, 2)))
+    started = []
+    for name, part in zip(names, parts, strict=True):
+        base = folder / name
+        (base / "config").mkdir(parents=True)
+        (base / "config/resourceconfig.json").write_text(json.dumps({"hosts": names, "current_host": name}))
+        arguments = ["--train", str(lay_out(base / "train", part)), "--validation", str(validation)]
+        arguments += ["--output", str(folder / "output"), *settings]
+        started.append(run(["prepare", *arguments], {**environ, "SAGEMAKER_BASE_DIR": str(base)}))
+    return started
+
+
+def finished(hosts: list[subprocess.Popen[str]]) -> list[str]:
+    outputs = [host.communicate(timeout=120)[0] for host in hosts]
+    assert [host.returncode for host in hosts] == [0] * len(hosts), outputs
+    return outputs
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[parallel(PAIRS), parallel(PAIRS)], [parallel(PAIRS[:350], "a"), parallel(PAIRS[350:], "b")]],
+    ids=["the same files", "files of their own"],
+)
+def test_hosts_prepare_shards_with_the_dictionaries_of_all_that_are_trained_on(
+    tmp_path: Path, parts: list[dict[str, bytes]]
+) -> None:
+    finished(start(tmp_path / "one", [parallel(PAIRS)], *SETTINGS))
+    finished(start(tmp_path / "two", parts, *SETTINGS))
+    whole, shards = tmp_path / "one/output", [tmp_path / f"two/output/shard-{number}" for number in range(2)]
+    for name in ("dict.de.txt", "dict.en.txt", "bpecodes"):
+        for shard in shards:
+            assert (shard / name).read_bytes() == (whole / name).read_bytes(), name
+    sizes = [(folder / "train.de-en.en.bin").stat().st_size for folder in (whole, *shards)]
+    assert sizes[0] == sizes[1] + sizes[2]
+    assert (shards[0] / "valid.de-en.en.bin").read_bytes() == (whole / "valid.de-en.en.bin").read_bytes()
+    assert not list(shards[1].glob("valid.*"))
+    assert not list(whole.glob("*.log"))
+
+    given = {name: text for name, text in SMALL.items() if name not in ("source-lang", "target-lang", "bpe-symbols")}
+    base = tmp_path / "trained"
+    write_input(base, {"training": {}}, {**given, "max-epoch": "2"}, ["algo-1"], "algo-1")
+    (base / "input/data/training").rmdir()
+    (base / "input/data/training").symlink_to(tmp_path / "two/output", target_is_directory=True)
+    process = run(["train"], {"SAGEMAKER_BASE_DIR": str(base), "KINDLING_CPUS_PER_HOST": "1"})
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    epochs = json.loads((base / "output/data/evaluation/translation.json").read_text())["epochs"]
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2]
+    assert epochs[1]["valid_loss"] < epochs[0]["valid_loss"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (["bpe=5"], "ClientError: hyperparameter bpe is none of the preparation; known are source-lang, "),
+        (["bpe-symbols=many"], "ClientError: hyperparameter bpe-symbols='many' is not valid; it must be an integer"),
+        (["source-lang=fr", "target-lang=en"], "ClientError: channel 'train' holds part.en but no part.fr; every text"),
+    ],
+)
+def test_a_mistake_becomes_the_jobs_message(tmp_path: Path, settings: list[str], sentence: str) -> None:
+    (host,) = start(tmp_path, [parallel(PAIRS[:10])], *settings)
+    output, _ = host.communicate(timeout=60)
+    assert host.returncode == 1
+    assert (tmp_path / "algo-1/output/message").read_text().startswith(sentence), output
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_host_that_fails_ends_the_others(tmp_path: Path) -> None:
+    hosts = start(tmp_path, [parallel(PAIRS[:50]), {"part.de": b"eins\n", "part.en": b"\xff\n"}], *SETTINGS)
+    outputs = [host.communicate(timeout=120)[0] for host in hosts]
+    assert [host.returncode for host in hosts] == [1, 1], outputs
+    assert "host algo-2 failed: channel 'train': part.de or part.en is not UTF-8" in outputs[0]
