@@ -64,6 +64,7 @@ class Translator:
         self.pipeline, self.search = pipeline, search
         model.eval()
         model.make_generation_fast_(need_attn=False)  # folds the norms of weights in
+        _keep_linearized_weights(model)
         # The end-of-sentence token takes a place, too, and positions are counted from the padding token on.
         self._longest = int(min(model.max_positions()[0], 1_000_000)) - source.pad() - 2
         self._longest_target = int(min(model.max_decoder_positions(), 1_000_000)) - 1
@@ -139,6 +140,15 @@ class Translator:
             unk_penalty=search.unkpen,
             no_repeat_ngram_size=search.no_repeat_ngram_size,
         )
+
+
+def _keep_linearized_weights(model: Any) -> None:
+    """Lay out a convolutional decoder's weights for single steps once; fairseq would do so at every step."""
+    from fairseq.modules import LinearizedConvolution
+
+    for module in model.modules():
+        if isinstance(module, LinearizedConvolution):
+            module._linearized_weight = module._get_linearized_weight().detach()
 
 
 def _batches(items: list[tuple[int, Any, bool]], beam: int) -> Iterator[list[tuple[int, Any, bool]]]:
