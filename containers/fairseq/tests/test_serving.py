@@ -199,6 +199,22 @@ def test_a_damaged_model_is_refused_in_one_sentence(
         load(tmp_path / "model")
 
 
+@pytest.mark.filterwarnings("ignore")  # of fairseq's imports, which a server silences by itself
+@pytest.mark.parametrize(
+    "text", ["__import__('pathlib').Path('{0}').touch()", "[open('{0}', 'w')][0]", "[x for x in ()]"]
+)
+def test_a_configuration_is_not_evaluated_as_a_program(trained: Host, tmp_path: Path, text: str) -> None:
+    """fairseq evaluates the layers of a convolutional model as Python."""
+    shutil.copytree(trained.model, tmp_path / "model")
+    config = json.loads((tmp_path / "model/config.json").read_text())
+    assert config["model"]["encoder_layers"] == "[(48, 3)] * 2"
+    config["model"]["encoder_layers"] = text.format(tmp_path / "ran")
+    (tmp_path / "model/config.json").write_text(json.dumps(config))
+    with pytest.raises(ClientError, match=r"has encoder_layers=.*, which is more than a value"):
+        load(tmp_path / "model")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_the_endpoint_never_unpickles(trained: Host, tmp_path: Path) -> None:
     """A model folder that holds a checkpoint that would run code is refused, and the code does not run."""
     import pickle

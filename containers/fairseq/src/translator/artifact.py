@@ -9,6 +9,7 @@ bpecodes            subword-nmt's codes, where words are split
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import shutil
 from collections.abc import Mapping
@@ -24,6 +25,10 @@ from translator.translation import Search, Translator
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _FORMAT = 1
+_LITERAL = (
+    *(ast.Expression, ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Load),
+    *(ast.BinOp, ast.Add, ast.Mult, ast.UnaryOp, ast.USub),
+)
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,9 @@ def _config(folder: Path) -> Artifact:
         languages = (content["source_lang"], content["target_lang"])
         if any("/" in language for language in languages):
             raise ClientError(f"the model's {CONFIG} names languages {languages}, which no file can be named after.")
+        for name, value in content["model"].items():
+            if isinstance(value, str) and not _is_literal(value):
+                raise ClientError(f"the model's {CONFIG} has {name}={value[:100]!r}, which is more than a value.")
         return Artifact(**{**content, "search": Search(**content["search"])})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ClientError(f"the model's {CONFIG} is damaged: {error}.") from None
@@ -165,7 +173,8 @@ def arguments(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     # Where the data lay and what else only training needs.
     for name in ("data", "save_dir", "distributed_init_method", "eval_bleu", "restore_file"):
         plain.pop(name, None)
-    return {**plain, "arch": arch, "eval_bleu": False}
+    paths = {name: None for name in plain if name.endswith("_path")}  # of vectors to begin with, say
+    return {**plain, **paths, "arch": arch, "eval_bleu": False}
 
 
 def _plain(section: Any) -> dict[str, Any]:
@@ -176,6 +185,22 @@ def _plain(section: Any) -> dict[str, Any]:
         return vars(section)
     made: Any = OmegaConf.to_container(section) if isinstance(section, DictConfig) else section
     return dict(made or {})
+
+
+def _is_literal(text: str) -> bool:
+    """Whether a text is harmless where fairseq evaluates it as Python, as it does with `[(512, 3)] * 20`.
+
+    Nothing can be called or looked up without brackets, so what has none is.
+    """
+    if not any(bracket in text for bracket in "([{"):
+        return True
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError):
+        return True  # fairseq cannot evaluate it either
+    except (RecursionError, MemoryError):
+        return False
+    return all(isinstance(node, _LITERAL) for node in ast.walk(tree))
 
 
 def _is_json(value: object) -> bool:
