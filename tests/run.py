@@ -1,6 +1,6 @@
 """Runs the tests, each folder in the environment it needs: an algorithm's or a client's own, or the house's.
 
-`python -m tests.run [FOLDER ...] [--slow]`; without a folder, $TESTS or all of them. Two run at a time, but for the
+`python -m tests.run [FOLDER ...] [--slow]`; without a folder, $TESTS or all of them. Three run at a time, but for the
 slow ones, which load the machine. The last line adds the parts up.
 """
 
@@ -20,7 +20,7 @@ from kindling.environments import ROOT, clients, python_of
 HOUSE = ["tests/unit", "tests/stacks", "tests/localcloud", "tests/e2e", "tests/clients/aws", "containers/contract"]
 CLIENTS = ["tests/clients/sagemaker_v2"]
 SLOW_CLIENTS = ["tests/clients/sagemaker_v3"]  # with no test but slow ones; the others need no environment for them
-AT_A_TIME = 2  # most tests of the embedded cloud wait for processes, so that another run has a core
+AT_A_TIME = 3  # most tests of the embedded cloud wait for processes, so that others have the cores
 _NO_TESTS_COLLECTED = 5
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 

@@ -156,7 +156,7 @@ def run_and_compare(
 
 @pytest.mark.timeout(400)
 def test_the_endpoint_translates_as_fairseq_generate_does(deployed: Deployment, tmp_path: Path) -> None:
-    found, output = run_and_compare(deployed, tmp_path, TINY, (2500, 60, 150), hours=1)
+    found, output = run_and_compare(deployed, tmp_path, TINY, (2000, 60, 150), hours=1)
     assert found["ours"] == pytest.approx(found["theirs"], abs=0.1)
     assert found["same"] >= 148
     assert output["evaluation"]["details"]["bleu"] == output["training"]["metrics"]["valid:bleu"]
@@ -229,14 +229,14 @@ def test_a_processing_job_of_two_hosts_prepares_what_a_training_job_reads(deploy
 @pytest.mark.slow
 @pytest.mark.timeout(4 * 3600)
 def test_fconv_iwslt_de_en_learns_to_translate(deployed: Deployment, tmp_path: Path) -> None:
-    """The architecture of IWSLT'14 on all of Tatoeba's sentences: hours on a few cores."""
+    """The architecture of IWSLT'14 on all of Tatoeba's sentences: tens of minutes on two cores."""
     hyperparameters = {
         "arch": "fconv_iwslt_de_en",
         "lr": "0.25",
         "dropout": "0.2",
         "max-tokens": "4000",
-        "max-epoch": "4",
+        "max-epoch": "2",
     }
     found, _ = run_and_compare(deployed, tmp_path, hyperparameters, (None, 500, 500), hours=4)
     assert found["ours"] == pytest.approx(found["theirs"], abs=0.1)
-    assert found["ours"] > 20
+    assert found["ours"] > 10

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from contract.testing import Host, free_port, run, start_job
 
 _SUBJECTS = ["the tiger", "a cat", "my king", "the professor", "a computer", "the doctor", "one car", "the train"]
 _VERBS = ["saw", "liked", "bought", "found", "drew"]
@@ -31,39 +29,6 @@ SMALL = {
 def forty_sentences() -> list[str]:
     choice = random.Random(40).choice
     return [f"{choice(_SUBJECTS)} {choice(_VERBS)} {choice(_OBJECTS)} and {choice(_SUBJECTS)}" for _ in range(40)]
-
-
-@dataclass
-class Host:
-    """One host of a job, as a process."""
-
-    name: str
-    base: Path
-    process: subprocess.Popen[str]
-    output: str = ""
-
-    @property
-    def model(self) -> Path:
-        return self.base / "model"
-
-    @property
-    def failure(self) -> str:
-        return (self.base / "output" / "failure").read_text()
-
-    def finish(self, timeout: float = 120) -> int:
-        """Wait for the end; the exit code."""
-        rest, _ = self.process.communicate(timeout=timeout)
-        self.output += rest
-        return self.process.returncode
-
-    def read_until(self, text: str) -> None:
-        """Read the log up to the line that holds `text`."""
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self.output += line
-            if text in line:
-                return
-        pytest.fail(f"{self.name} ended without {text!r}:\n{self.output}")
 
 
 @dataclass
@@ -88,21 +53,21 @@ class Jobs:
 
         `corpora` replaces the corpus of some ranks; `checkpoints` are the ranks' checkpoint folders.
         """
-        names = [f"algo-{number + 1}" for number in range(hosts)]
-        rendezvous = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())} if hosts > 1 else {}
-        job = []
-        for rank, name in enumerate(names):
-            base = self.folder / f"job-{len(self.started)}" / name
+        of_hosts = []
+        for rank in range(hosts):
             content = (corpora or {}).get(rank, corpus)
             given = {"train": content if isinstance(content, dict) else {"corpus.txt": content}, **(channels or {})}
-            write_input(base, given, {**SMALL, **(hyperparameters or {})}, names, name)
-            if checkpoints:
-                checkpoints[rank].mkdir(parents=True, exist_ok=True)
-                (base / "checkpoints").symlink_to(checkpoints[rank], target_is_directory=True)
-            variables = {"SAGEMAKER_BASE_DIR": str(base), **rendezvous, **(environ or {})}
-            host = Host(name, base, run("train", variables))
-            job.append(host)
-            self.started.append(host)
+            of_hosts.append(given)
+        job = start_job(
+            "blazingtext",
+            self.folder / f"job-{len(self.started)}",
+            {**SMALL, **(hyperparameters or {})},
+            of_hosts,
+            hosts=hosts,
+            checkpoints=checkpoints,
+            environ=environ,
+        )
+        self.started += job
         return job
 
     def train(
@@ -118,38 +83,8 @@ class Jobs:
         return host
 
 
-def write_input(
-    base: Path, channels: dict[str, dict[str, bytes]], hyperparameters: dict[str, str], hosts: list[str], host: str
-) -> None:
-    config = base / "input" / "config"
-    config.mkdir(parents=True)
-    for channel, contents in channels.items():
-        folder = base / "input" / "data" / channel
-        folder.mkdir(parents=True)
-        for name, content in contents.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
-    resources = {"current_host": host, "hosts": hosts, "network_interface_name": "lo"}
-    inputs: dict[str, object] = {name: {} for name in channels}
-    files = {"hyperparameters": hyperparameters, "inputdataconfig": inputs, "resourceconfig": resources}
-    for name, configuration in files.items():
-        (config / f"{name}.json").write_text(json.dumps(configuration))
-
-
-def run(command: str, environ: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "blazingtext", command],
-        env={**os.environ, **environ},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def blazingtext(command: str, environ: dict[str, str]) -> subprocess.Popen[str]:
+    return run("blazingtext", [command], environ)
 
 
 @pytest.fixture
@@ -157,8 +92,7 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
     running = Jobs(tmp_path)
     yield running
     for host in running.started:
-        host.process.kill()
-        host.process.communicate()
+        host.kill()
 
 
 @pytest.fixture(scope="session")
@@ -193,7 +127,7 @@ def read_text() -> ReadText:
 
 @pytest.fixture(scope="session")
 def run_command() -> Callable[[str, dict[str, str]], subprocess.Popen[str]]:
-    return run
+    return blazingtext
 
 
 @pytest.fixture(scope="session")

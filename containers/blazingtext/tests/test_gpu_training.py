@@ -16,9 +16,10 @@ from blazingtext._engine import Corpus, CorpusPart, Trainer
 from blazingtext.model import Model
 from contract.environment import TrainingEnvironment
 from contract.paths import Paths
+from contract.testing import write_input
 from contract.training import installed_algorithm
 
-from .conftest import SMALL, write_input
+from .conftest import SMALL
 from .emulated_device import EmulatedDevice
 from .engine_jobs import FRUIT, JOB, TOOLS, corpus_of, random_words, similarities, two_groups
 from .gpu_reference import Draws, Reference, trained_words

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .jobs import Host, Jobs
+from contract.testing import Host
+
+from .jobs import Jobs
 
 
 @pytest.fixture

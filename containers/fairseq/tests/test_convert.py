@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .jobs import run
+from .jobs import translator
 
 if TYPE_CHECKING:
-    from .jobs import Host
+    from contract.testing import Host
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def checkpoint(trained: Host, tmp_path: Path) -> Path:
 
 
 def convert(*arguments: object) -> tuple[int, str]:
-    process = run(["convert", *map(str, arguments)], {})
+    process = translator(["convert", *map(str, arguments)], {})
     output, _ = process.communicate(timeout=120)
     return process.returncode, output
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .jobs import SMALL, free_port, parallel, run, sentences, write_input
+from contract.testing import free_port, write_input
+
+from .jobs import SMALL, parallel, sentences, translator
 
 if TYPE_CHECKING:
     import subprocess
@@ -36,7 +38,7 @@ def start(folder: Path, parts: list[dict[str, bytes]], *settings: str) -> list[s
         (base / "config/resourceconfig.json").write_text(json.dumps({"hosts": names, "current_host": name}))
         arguments = ["--train", str(lay_out(base / "train", part)), "--validation", str(validation)]
         arguments += ["--output", str(folder / "output"), *settings]
-        started.append(run(["prepare", *arguments], {**environ, "SAGEMAKER_BASE_DIR": str(base)}))
+        started.append(translator(["prepare", *arguments], {**environ, "SAGEMAKER_BASE_DIR": str(base)}))
     return started
 
 
@@ -48,8 +50,12 @@ def finished(hosts: list[subprocess.Popen[str]]) -> list[str]:
 
 @pytest.mark.parametrize(
     "parts",
-    [[parallel(PAIRS), parallel(PAIRS)], [parallel(PAIRS[:350], "a"), parallel(PAIRS[350:], "b")]],
-    ids=["the same files", "files of their own"],
+    [
+        pytest.param([parallel(PAIRS), parallel(PAIRS)], id="the same files"),
+        pytest.param(
+            [parallel(PAIRS[:350], "a"), parallel(PAIRS[350:], "b")], id="files of their own", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_hosts_prepare_shards_with_the_dictionaries_of_all_that_are_trained_on(
     tmp_path: Path, parts: list[dict[str, bytes]]
@@ -71,7 +77,7 @@ def test_hosts_prepare_shards_with_the_dictionaries_of_all_that_are_trained_on(
     write_input(base, {"training": {}}, {**given, "max-epoch": "2"}, ["algo-1"], "algo-1")
     (base / "input/data/training").rmdir()
     (base / "input/data/training").symlink_to(tmp_path / "two/output", target_is_directory=True)
-    process = run(["train"], {"SAGEMAKER_BASE_DIR": str(base), "KINDLING_CPUS_PER_HOST": "1"})
+    process = translator(["train"], {"SAGEMAKER_BASE_DIR": str(base), "KINDLING_CPUS_PER_HOST": "1"})
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     epochs = json.loads((base / "output/data/evaluation/translation.json").read_text())["epochs"]

@@ -19,12 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract.errors import ClientError
+from contract.testing import free_port
 from translator.serve import load
 
-from .jobs import free_port, run, sentences
+from .jobs import sentences, translator
 
 if TYPE_CHECKING:
-    from .jobs import Host
+    from contract.testing import Host
 
 JSON_LINES = "application/jsonlines"
 
@@ -32,7 +33,7 @@ JSON_LINES = "application/jsonlines"
 @contextmanager
 def serving(base: Path) -> Iterator[httpx.Client]:
     port = free_port()
-    process = run(["serve"], {"SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": str(port)})
+    process = translator(["serve"], {"SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": str(port)})
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             deadline = time.monotonic() + 60
@@ -149,7 +150,7 @@ def test_a_mistake_is_answered_by_400_and_one_sentence(client: httpx.Client, bod
     assert sentence in answer.json()["error"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.text(max_size=60), min_size=1, max_size=4))
 def test_any_text_is_answered(client: httpx.Client, texts: list[str]) -> None:
     body = {"instances": texts, "configuration": {"beam": 2}}
@@ -225,7 +226,7 @@ def test_the_endpoint_never_unpickles(trained: Host, tmp_path: Path) -> None:
 
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "checkpoint_best.pt").write_bytes(pickle.dumps(Evil()))
-    process = run(["serve"], {"SAGEMAKER_BASE_DIR": str(tmp_path), "SAGEMAKER_BIND_TO_PORT": str(free_port())})
+    process = translator(["serve"], {"SAGEMAKER_BASE_DIR": str(tmp_path), "SAGEMAKER_BIND_TO_PORT": str(free_port())})
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Traceback" not in output

@@ -18,10 +18,11 @@ import pytest
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError, InvalidJobError
 from contract.paths import Paths
+from contract.testing import Host, write_input
 from contract.training import installed_algorithm
 from translator.train import train
 
-from .jobs import RAW, SMALL, Host, Jobs, parallel, run, sentences, write_input
+from .jobs import RAW, SMALL, Jobs, parallel, sentences, translator
 
 QUICK = {"KINDLING_HOST_SILENCE_S": "4", "KINDLING_HOST_JOIN_S": "120"}
 LONG = {"max-epoch": "400"}
@@ -111,6 +112,7 @@ def test_two_hosts_learn_as_one_with_twice_the_batches(jobs: Jobs) -> None:
     assert not list(second.model.iterdir())
 
 
+@pytest.mark.slow
 def test_several_processes_on_a_host_learn_as_several_hosts(jobs: Jobs) -> None:
     host = jobs.train({"processes": "2", "max-epoch": "2", "max-tokens": "800"})
     assert host.process.returncode == 0, host.output
@@ -127,6 +129,7 @@ def test_a_killed_host_ends_the_job_on_the_other_with_its_name(jobs: Jobs) -> No
     assert first.failure == "AlgorithmError: host algo-2 stopped answering, so the job ends on every host."
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_job_on_every_host_with_the_reason(jobs: Jobs) -> None:
     first, second = jobs.start(LONG, hosts=2, environ=QUICK)
     first.read_until("Progress: ")
@@ -166,6 +169,7 @@ def test_an_interrupted_job_goes_on_at_the_same_update(jobs: Jobs, trained: Host
     assert losses(resumed) == pytest.approx(losses(trained), rel=0.02)
 
 
+@pytest.mark.slow
 def test_patience_ends_training_and_keeps_the_best_checkpoint(jobs: Jobs) -> None:
     host = jobs.train({"patience": "1", "lr": "0.5,0.5,0.5,0.5,0.000011", "max-epoch": "30", "force-anneal": "1000"})
     assert host.process.returncode == 0, host.output
@@ -254,7 +258,7 @@ def test_a_job_that_is_stopped_before_it_trains_writes_nothing_and_ends_well(job
 
 
 def test_the_command_line_says_what_it_takes() -> None:
-    process = run(["translate"], {})
+    process = translator(["translate"], {})
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert output == "usage: python -m translator train | serve | prepare ... | convert INPUT OUTPUT, not translate\n"

@@ -17,7 +17,7 @@ from translator.translation import Search, Translator
 from .jobs import sentences
 
 if TYPE_CHECKING:
-    from .jobs import Host
+    from contract.testing import Host
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of fairseq's imports, which a job silences by itself
 

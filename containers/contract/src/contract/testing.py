@@ -1,0 +1,125 @@
+"""A training job's hosts as processes on this machine, for the tests of the algorithms."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+Channels = Mapping[str, Mapping[str, bytes]]
+"""Files by their names, by channel."""
+
+
+@dataclass
+class Host:
+    """One host of a job, as a process with a base directory of its own."""
+
+    name: str
+    base: Path
+    process: subprocess.Popen[str]
+    output: str = ""
+
+    @property
+    def model(self) -> Path:
+        return self.base / "model"
+
+    @property
+    def failure(self) -> str:
+        return (self.base / "output" / "failure").read_text()
+
+    def finish(self, timeout: float = 240) -> int:
+        """Wait for the end; the exit code."""
+        rest, _ = self.process.communicate(timeout=timeout)
+        self.output += rest
+        return self.process.returncode
+
+    def read_until(self, text: str) -> None:
+        """Read the log up to the line that holds `text`.
+
+        Raises:
+            AssertionError: the log ended without it.
+        """
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.output += line
+            if text in line:
+                return
+        raise AssertionError(f"{self.name} ended without {text!r}:\n{self.output}")
+
+    def kill(self) -> None:
+        """End it if it still runs."""
+        self.process.kill()
+        self.process.communicate()
+
+
+def start_job(
+    package: str,
+    folder: Path,
+    hyperparameters: Mapping[str, str],
+    channels: Channels | Sequence[Channels],
+    *,
+    hosts: int = 1,
+    checkpoints: Sequence[Path] = (),
+    environ: Mapping[str, str] | None = None,
+) -> list[Host]:
+    """Start a job's hosts below a folder.
+
+    Args:
+        package: of the algorithm.
+        channels: of every host, or a sequence with each host's.
+        checkpoints: the hosts' checkpoint folders; without any there are no checkpoints.
+    """
+    names = [f"algo-{number + 1}" for number in range(hosts)]
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())} if hosts > 1 else {}
+    started = []
+    for rank, name in enumerate(names):
+        base = folder / name
+        write_input(base, channels if isinstance(channels, Mapping) else channels[rank], hyperparameters, names, name)
+        if checkpoints:
+            checkpoints[rank].mkdir(parents=True, exist_ok=True)
+            (base / "checkpoints").symlink_to(checkpoints[rank], target_is_directory=True)
+        variables = {"SAGEMAKER_BASE_DIR": str(base), **meeting, **(environ or {})}
+        started.append(Host(name, base, run(package, ["train"], variables)))
+    return started
+
+
+def write_input(
+    base: Path, channels: Channels, hyperparameters: Mapping[str, str], hosts: Sequence[str], host: str
+) -> None:
+    """What the service puts below /opt/ml for one host."""
+    config = base / "input" / "config"
+    config.mkdir(parents=True)
+    for channel, contents in channels.items():
+        folder = base / "input" / "data" / channel
+        folder.mkdir(parents=True)
+        for name, content in contents.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+    resources = {"current_host": host, "hosts": list(hosts), "network_interface_name": "lo"}
+    inputs: dict[str, object] = {name: {} for name in channels}
+    files = {"hyperparameters": dict(hyperparameters), "inputdataconfig": inputs, "resourceconfig": resources}
+    for name, configuration in files.items():
+        (config / f"{name}.json").write_text(json.dumps(configuration))
+
+
+def run(package: str, arguments: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[str]:
+    """`python -m PACKAGE ARGUMENTS`, with standard error in its output."""
+    return subprocess.Popen(
+        [sys.executable, "-m", package, *arguments],
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
