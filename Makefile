@@ -9,6 +9,8 @@ WHEELS ?=
 # Of `make check-security`: pip-audit's options, such as --vulnerability-service osv.
 AUDIT ?=
 TESTS ?=
+# Of `make benchmark-fairseq`: a folder of parallel text.
+DATA ?=
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -28,7 +30,7 @@ IN_CONTAINERS := $(addprefix tests/localcloud/sagemaker/test_,training.py traini
 VERIFICATION := tests/containers/test_verification.py
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers test-images test-jobs-in-containers check check-security format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving clean
+.PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers test-images test-jobs-in-containers check check-security format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving benchmark-fairseq clean
 
 help:  ## What can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -131,6 +133,9 @@ benchmark-supervised: setup-tests  ## Our text classification beside the fastTex
 
 benchmark-serving: setup-tests  ## Our endpoint beside a plain server around the fastText package; needs wrk and a quiet machine
 	@$(BIN)/python -m benchmarks.serving
+
+benchmark-fairseq: setup-tests  ## Our translator beside fairseq's own programs (DATA=folder with train, dev and test of both languages)
+	@$(BIN)/python -m benchmarks.fairseq --data '$(DATA)'
 
 lock: .venv/.uv  ## Resolve every lock file again
 	@for file in requirements/kindling requirements/dev $(basename $(wildcard requirements/client-*.in)) $(foreach a,$(ALGORITHMS),containers/$(a)/requirements containers/$(a)/requirements-test containers/$(a)/requirements-gpu); do \
