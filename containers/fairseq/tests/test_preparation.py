@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contract.testing import free_port, write_input
+from translator.preparation_job import main
 
 from .jobs import SMALL, parallel, sentences, translator
 
@@ -93,11 +94,14 @@ def test_hosts_prepare_shards_with_the_dictionaries_of_all_that_are_trained_on(
         (["source-lang=fr", "target-lang=en"], "ClientError: channel 'train' holds part.en but no part.fr; every text"),
     ],
 )
-def test_a_mistake_becomes_the_jobs_message(tmp_path: Path, settings: list[str], sentence: str) -> None:
-    (host,) = start(tmp_path, [parallel(PAIRS[:10])], *settings)
-    output, _ = host.communicate(timeout=60)
-    assert host.returncode == 1
-    assert (tmp_path / "algo-1/output/message").read_text().startswith(sentence), output
+def test_a_mistake_becomes_the_jobs_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: list[str], sentence: str
+) -> None:
+    train, validation = (lay_out(tmp_path / name, parallel(PAIRS[:10])) for name in ("train", "validation"))
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path / "ml"))
+    folders = ["--train", str(train), "--validation", str(validation), "--output", str(tmp_path / "output")]
+    assert main([*folders, *settings]) == 1
+    assert (tmp_path / "ml/output/message").read_text().startswith(sentence)
     assert not (tmp_path / "output").exists()
 
 

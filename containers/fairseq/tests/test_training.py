@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,6 +179,7 @@ def test_patience_ends_training_and_keeps_the_best_checkpoint(jobs: Jobs) -> Non
     assert max(e["valid_bleu"] for e in epochs) >= epochs[-1]["valid_bleu"]
 
 
+@pytest.mark.slow
 def test_packed_files_in_several_parts_are_read_and_tell_the_languages(jobs: Jobs) -> None:
     pairs = sentences(400, 1)
     parts = {**parallel(pairs[:200], "a.de-en"), **parallel(pairs[200:], "b.de-en")}
@@ -240,6 +242,7 @@ def test_a_mistake_is_told_in_one_sentence(
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_training_that_diverges_ends_with_advice(jobs: Jobs) -> None:
     host = jobs.train({"lr": "1e9", "clip-norm": "0", "max-epoch": "3"})
     assert host.process.returncode == 1, host.output
@@ -255,6 +258,17 @@ def test_a_job_that_is_stopped_before_it_trains_writes_nothing_and_ends_well(job
     assert time.monotonic() - began < 60
     assert not (host.model / "model.safetensors").exists()
     assert "The job was asked to stop before there was anything worth keeping." in host.output
+
+
+def test_checkpoints_of_another_model_are_refused_and_kept(jobs: Jobs, trained: Host, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints" / "algo-1"
+    shutil.copytree(trained.base / "checkpoints", folder)
+    (host,) = jobs.start({"decoder-layers": "[(48, 3)]"}, checkpoints=tmp_path / "checkpoints")
+    assert host.finish() == 1
+    assert host.failure.startswith("ClientError: the checkpoints that were found are of another model; give this job a")
+    assert (folder / "checkpoint_best.pt").read_bytes() == (
+        trained.base / "checkpoints/checkpoint_best.pt"
+    ).read_bytes()
 
 
 def test_the_command_line_says_what_it_takes() -> None:

@@ -127,8 +127,17 @@ def test_lines_are_translated_one_by_one(translator: Translator) -> None:
 def test_a_text_that_is_longer_than_the_model_reads_is_said_to_be_cut(translator: Translator) -> None:
     (found,) = translator.translate(["Haus " * 5000], [(Search(beam=1, max_len_b=20), 1)])
     assert found.truncated
-    (whole,) = translator.translate(["Haus " * 100], [(Search(beam=1, max_len_b=20), 1)])
+    (whole,) = translator.translate(["Haus " * 100], [(Search(beam=1), 1)])
+    assert whole.truncated == (len(whole.hypotheses[0].tokens.split()) >= 200)
+
+
+def test_a_translation_that_is_cut_is_said_to_be(translator: Translator) -> None:
+    source, target = sentences(1, 9)[0]
+    whole, cut = translator.translate([source] * 2, [(translator.search, 1), (Search(max_len_b=2), 1)])
+    assert whole.hypotheses[0].text == target
     assert not whole.truncated
+    assert cut.truncated
+    assert len(cut.hypotheses[0].tokens.split()) == 2
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ _PROGRESS_S = 5.0
 # What a process says when another one has gone: not the reason why the job failed.
 _SECONDARY = ("connection closed", "connection reset", "nccl", "gloo", "broken pipe", "timed out", "store", "recv")
 
+_OTHER_MODEL = "please ensure that the architectures match"  # fairseq's words
+
 
 @dataclass(frozen=True)
 class ProcessJob:
@@ -85,6 +87,12 @@ def _failure(error: Exception) -> ProcessFailure:
     if isinstance(error, FloatingPointError):
         return ProcessFailure(f"training diverged ({error}); lower lr or clip-norm.", users_mistake=True)
     sentence = failure_reason(error).partition(": ")[2]
+    if _OTHER_MODEL in sentence:
+        return ProcessFailure(
+            "the checkpoints that were found are of another model; give this job a checkpoint prefix of its own, or the"
+            " same data, arch and sizes.",
+            users_mistake=True,
+        )
     lost = isinstance(error, RuntimeError | ConnectionError) and any(word in sentence.lower() for word in _SECONDARY)
     return ProcessFailure(sentence, secondary=lost)
 

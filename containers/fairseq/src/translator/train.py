@@ -28,6 +28,7 @@ from translator.translation import Search
 logger = logging.getLogger(__name__)
 
 _CHECKPOINT_INTERVAL_S = 60.0
+_ENDS = ("max-epoch", "max-update", "patience", "force-anneal", "stop-time-hours")
 _BEST, _LAST = "checkpoint_best.pt", "checkpoint_last.pt"
 
 
@@ -45,6 +46,8 @@ def train(environment: TrainingEnvironment) -> None:
     """
     flags = Flags.of(environment.hyperparameters)
     given, asked = flags.values, flags.arguments()
+    if not any(_is_set(given.get(name)) for name in _ENDS):
+        logger.warning("Nothing but its time ends this job: set %s.", ", ".join(_ENDS[:-1]) + f" or {_ENDS[-1]}")
     with rendezvous(environment) as hosts, TemporaryDirectory(prefix="translator-") as scratch:
         data = make_ready(environment, given, Path(scratch))
         save_dir = _save_dir(environment, Path(scratch))
@@ -59,6 +62,10 @@ def train(environment: TrainingEnvironment) -> None:
         if environment.is_master:
             write_model(environment, data, save_dir, _search(namespace))
         hosts.await_master()
+
+
+def _is_set(value: Value | None) -> bool:
+    return value is not None and float(value) > 0
 
 
 def make_ready(environment: TrainingEnvironment, given: Mapping[str, Value | None], scratch: Path) -> PreparedData:

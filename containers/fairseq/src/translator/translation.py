@@ -42,7 +42,10 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Translation:
-    """The best hypotheses of one text, best first. `truncated`: the text was longer than the model reads."""
+    """The best hypotheses of one text, best first.
+
+    `truncated`: the text was longer than the model reads, or the best hypothesis was cut where the search ends.
+    """
 
     hypotheses: tuple[Hypothesis, ...]
     truncated: bool = False
@@ -104,8 +107,11 @@ class Translator:
         for (search, nbest), items in by_search.items():
             for batch in _batches(items, search.beam):
                 found = self._search([ids for _, ids, _ in batch], search)
+                longest = max(len(ids) for _, ids, _ in batch)
+                limit = min(int(search.max_len_a * longest + search.max_len_b), self._longest_target - 1)
                 for (number, _, truncated), hypotheses in zip(batch, found, strict=True):
-                    answers[number] = Translation(tuple(hypotheses[:nbest]), truncated)
+                    ended = len(hypotheses[0].tokens.split()) < limit
+                    answers[number] = Translation(tuple(hypotheses[:nbest]), truncated or not ended)
         return answers
 
     def _search(self, sentences: list[Any], search: Search) -> list[list[Hypothesis]]:
