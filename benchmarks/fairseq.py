@@ -334,12 +334,7 @@ def main() -> int:
     parser.add_argument("--whole", action="store_true", help="fconv_iwslt_de_en in its own size, not a small one")
     parser.add_argument("--only", nargs="+", default=["training", "translation"], choices=["training", "translation"])
     parser.add_argument("--out", type=Path, default=RESULTS)
-    try:
-        benchmark(parser.parse_args())
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return machine.exit_code(benchmark, parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
-"""What a benchmark ran on."""
+"""What a benchmark runs on, and how its command line ends."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import re
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +83,13 @@ def _cache(level: int) -> str:
 
 def _said(command: list[str]) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def exit_code(benchmark: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
+    """Runs a benchmark as its command line asks; 1 with the sentence on stderr where a person can mend the failure."""
+    try:
+        benchmark(arguments)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

@@ -197,12 +197,7 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, help="only so many of the corpus, for a trial")
     parser.add_argument("--corpus", help="text8, botocore or a path (default: the text8-like corpus, else text8)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the models and the results")
-    try:
-        benchmark(parser.parse_args())
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return machine.exit_code(benchmark, parser.parse_args())
 
 
 if __name__ == "__main__":

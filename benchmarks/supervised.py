@@ -179,12 +179,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="each with a seed of its own")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
-    try:
-        benchmark(parser.parse_args())
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return machine.exit_code(benchmark, parser.parse_args())
 
 
 if __name__ == "__main__":

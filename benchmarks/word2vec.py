@@ -219,12 +219,7 @@ def main() -> int:
     parser.add_argument("--rare-words", type=Path, default=_RARE_WORDS, help="the Stanford rare words, a file of pairs")
     parser.add_argument("--only", nargs="+", choices=list(PROGRAMS), metavar="PROGRAM", help=", ".join(PROGRAMS))
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
-    try:
-        benchmark(parser.parse_args())
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return machine.exit_code(benchmark, parser.parse_args())
 
 
 def _positive(text: str) -> int:

@@ -6,11 +6,7 @@ import gzip
 import hashlib
 import io
 import json
-import threading
 import zipfile
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -76,24 +72,6 @@ def test_a_file_that_could_not_be_finished_leaves_nothing(tmp_path: Path) -> Non
     with pytest.raises(RuntimeError):
         fail_half_way()
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """Serves `served/` below the test's folder."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *arguments: object) -> None:
-            return
-
-    (tmp_path / "served").mkdir()
-    handler = partial(Quiet, directory=str(tmp_path / "served"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listening.server_port}"
-        listening.shutdown()
-        thread.join()
 
 
 def archive(member: str = "text8", text: bytes = TEXT) -> bytes:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
-import threading
 import zipfile
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,48 +14,26 @@ from kindling.datasets.parallel_text import get
 from kindling.errors import UserError
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Path:
-    (tmp_path / "served").mkdir()
-    return tmp_path / "served"
-
-
-@pytest.fixture
-def base(served: Path) -> Iterator[str]:
-    """The address of the folder `served`."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *arguments: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(served))) as listening:
-        thread = threading.Thread(target=listening.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listening.server_port}"
-        listening.shutdown()
-        thread.join()
-
-
 def lines(folder: Path, part: str, language: str) -> list[str]:
     return (folder / part / f"{part}.{language}").read_text(encoding="utf-8").splitlines()
 
 
-def test_multi30k_is_unpacked_into_its_parts(served: Path, base: str, tmp_path: Path) -> None:
+def test_multi30k_is_unpacked_into_its_parts(served: Path, server: str, tmp_path: Path) -> None:
     for name in ("train", "val", "test_2016_flickr"):
         for language, text in (("de", "Zwei  Männer\nEin Hund\n"), ("en", "Two men\nA dog\n")):
             (served / f"{name}.{language}.gz").write_bytes(gzip.compress(text.encode()))
-    assert get("multi30k", tmp_path / "made", base) == {"train": 2, "dev": 2, "test": 2}
+    assert get("multi30k", tmp_path / "made", server) == {"train": 2, "dev": 2, "test": 2}
     assert lines(tmp_path / "made", "dev", "de") == ["Zwei Männer", "Ein Hund"]
     assert lines(tmp_path / "made", "test", "en") == ["Two men", "A dog"]
 
 
-def test_no_sentence_of_tatoeba_is_in_two_parts(served: Path, base: str, tmp_path: Path) -> None:
+def test_no_sentence_of_tatoeba_is_in_two_parts(served: Path, server: str, tmp_path: Path) -> None:
     german = [f"Satz {number % 900}." for number in range(1000)]
     english = [f"Sentence {number}." for number in range(1000)]
     with zipfile.ZipFile(served / "de-en.txt.zip", "w") as archive:
         for language, found in (("de", german), ("en", english)):
             archive.writestr(f"Tatoeba.de-en.{language}", "".join(f"{line}\n" for line in found))
-    counts = get("tatoeba", tmp_path / "made", base)
+    counts = get("tatoeba", tmp_path / "made", server)
     assert counts["dev"] >= 40
     assert counts["test"] >= 40
     assert counts["train"] > 800
@@ -89,9 +63,9 @@ def iwslt14() -> bytes:
     return content.getvalue()
 
 
-def test_iwslt14_is_split_as_fairseqs_recipe_splits_it(served: Path, base: str, tmp_path: Path) -> None:
+def test_iwslt14_is_split_as_fairseqs_recipe_splits_it(served: Path, server: str, tmp_path: Path) -> None:
     (served / "de-en.tgz").write_bytes(iwslt14())
-    assert get("iwslt14", tmp_path / "made", base) == {"train": 44, "dev": 2, "test": 10}
+    assert get("iwslt14", tmp_path / "made", server) == {"train": 44, "dev": 2, "test": 10}
     assert lines(tmp_path / "made", "train", "de")[:2] == ["The title", "Satz 1 & more"]
     assert lines(tmp_path / "made", "dev", "en") == ["sentence 22 & more", "sentence 45 & more"]
     assert lines(tmp_path / "made", "test", "de")[:2] == ["Satz & test", "Satz two"]
@@ -100,20 +74,20 @@ def test_iwslt14_is_split_as_fairseqs_recipe_splits_it(served: Path, base: str, 
 @pytest.mark.parametrize("sent", [b"<html>sign in to this network</html>", gzip.compress(b"no archive"), b""])
 @pytest.mark.parametrize(("name", "path"), [("iwslt14", "de-en.tgz"), ("tatoeba", "de-en.txt.zip")])
 def test_what_is_another_thing_is_refused_and_not_kept(
-    served: Path, base: str, tmp_path: Path, name: str, path: str, sent: bytes
+    served: Path, server: str, tmp_path: Path, name: str, path: str, sent: bytes
 ) -> None:
     (served / path).write_bytes(sent)
     with pytest.raises(UserError, match=rf"is not {name}; try again later, or bring a folder of your own"):
-        get(name, tmp_path / "made", base)
+        get(name, tmp_path / "made", server)
     assert not (tmp_path / "made").exists()
 
 
-def test_texts_of_different_lengths_are_refused(served: Path, base: str, tmp_path: Path) -> None:
+def test_texts_of_different_lengths_are_refused(served: Path, server: str, tmp_path: Path) -> None:
     for name in ("train", "val", "test_2016_flickr"):
         for language, text in (("de", "a\nb\n"), ("en", "a\n")):
             (served / f"{name}.{language}.gz").write_bytes(gzip.compress(text.encode()))
     with pytest.raises(UserError, match="is not multi30k"):
-        get("multi30k", tmp_path / "made", base)
+        get("multi30k", tmp_path / "made", server)
 
 
 def test_without_a_network_or_a_known_name_there_is_one_sentence(tmp_path: Path) -> None:

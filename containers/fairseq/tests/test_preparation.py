@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from contract.channels import InputChannel
+from contract.errors import ClientError
 from contract.testing import free_port, write_input
+from translator.preparation import binarised
 from translator.preparation_job import main
 
 from .jobs import SMALL, parallel, sentences, translator
@@ -103,6 +107,45 @@ def test_a_mistake_becomes_the_jobs_message(
     assert main([*folders, *settings]) == 1
     assert (tmp_path / "ml/output/message").read_text().startswith(sentence)
     assert not (tmp_path / "output").exists()
+
+
+NAMES = [f"{split}.de-en.{language}.idx" for split in ("train", "valid") for language in ("de", "en")]
+DICTIONARIES = {"dict.de.txt": b"haus 3\n", "dict.en.txt": b"house 3\n"}
+WHOLE = {**dict.fromkeys(NAMES, b"x"), **DICTIONARIES}
+
+
+@pytest.mark.parametrize(
+    ("folders", "sentence"),
+    [
+        ({"": {**WHOLE, "valid.de-en.en.idx": None}}, "holds no valid.de-en.en.idx; it must hold what fairseq-preproc"),
+        ({"": {**WHOLE, "dict.en.txt": None}}, "holds no dict.en.txt; it must hold what fairseq-preprocess writes"),
+        ({"a": WHOLE, "b": {**WHOLE, "train.de-en.de.idx": None}}, "holds no train.de-en.de.idx; it must hold what"),
+        ({"a": WHOLE, "b": {**WHOLE, "dict.de.txt": b"hof 2\n"}}, "holds shards with different dict.de.txt; prepare"),
+        (
+            {"": {**WHOLE, "train.fr-en.fr.idx": b"x"}},
+            "holds several pairs of languages (de-en, fr-en); set source",
+        ),
+    ],
+)
+def test_binarised_data_that_is_not_whole_is_refused(
+    tmp_path: Path, folders: dict[str, dict[str, bytes | None]], sentence: str
+) -> None:
+    for folder, files in folders.items():
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name, content in files.items():
+            if content is not None:
+                (tmp_path / folder / name).write_bytes(content)
+    given = {"source-lang": "", "target-lang": "", "tokenizer": "moses"}
+    with pytest.raises(ClientError, match=re.escape(f"channel 'training' {sentence}")):
+        binarised(InputChannel("training", tmp_path), given)
+
+
+def test_shards_are_taken_together_and_only_the_first_validates(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        lay_out(tmp_path / folder, {n: c for n, c in WHOLE.items() if folder == "a" or not n.startswith("valid")})
+    data = binarised(InputChannel("training", tmp_path), {"source-lang": "", "target-lang": "", "tokenizer": "moses"})
+    assert data.argument == f"{tmp_path}/a:{tmp_path}/b"
+    assert (data.pipeline.source_lang, data.pipeline.target_lang) == ("de", "en")
 
 
 def test_a_host_that_fails_ends_the_others(tmp_path: Path) -> None:

@@ -130,13 +130,14 @@ def _config(folder: Path) -> Artifact:
 
 def _model(folder: Path, artifact: Artifact, source: Any, target: Any) -> Any:
     from fairseq import models, tasks
+    from fairseq.tasks.translation import TranslationConfig
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if artifact.arch not in models.ARCH_MODEL_REGISTRY:
         raise ClientError(f"the model's architecture {artifact.arch!r} is unknown to fairseq.")
     namespace = argparse.Namespace(**artifact.model)
-    task = tasks.get_task("translation")(_translation_config(namespace), source, target)
+    task = tasks.get_task("translation")(TranslationConfig.from_namespace(namespace), source, target)
     model = models.build_model(namespace, task, from_checkpoint=True)
     try:
         model.load_state_dict(load_file(folder / WEIGHTS), strict=True, model_cfg=namespace)
@@ -146,22 +147,19 @@ def _model(folder: Path, artifact: Artifact, source: Any, target: Any) -> Any:
     return model
 
 
-def _translation_config(namespace: argparse.Namespace) -> Any:
-    from fairseq.tasks.translation import TranslationConfig
-
-    return TranslationConfig.from_namespace(namespace)
-
-
 def arguments(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a checkpoint's model was built with, those that JSON can hold."""
+    """The arguments that a checkpoint's model was built with, those that JSON can hold.
+
+    Raises:
+        ClientError: it holds no translation model of an architecture that fairseq knows.
+    """
     from fairseq import models
 
     found: dict[str, Any] = {}
     config = checkpoint.get("cfg")
     if config is not None:
         for section in ("task", "model"):
-            part = config[section]
-            found |= _plain(part)
+            found |= _plain(config[section])
     elif checkpoint.get("args") is not None:  # of fairseq before 1.0
         found |= vars(checkpoint["args"])
     arch = found.get("arch") or found.get("_name")

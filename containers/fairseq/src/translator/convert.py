@@ -12,7 +12,7 @@ from contract.specification import Value
 from translator import artifact
 from translator.compatibility import import_fairseq
 from translator.preparation import CODES
-from translator.text import TextPipeline, knows_entities
+from translator.text import CONTINUES, TextPipeline, dictionary_words, knows_entities
 from translator.translation import Search
 
 logger = logging.getLogger(__name__)
@@ -47,9 +47,9 @@ def convert(source: Path, target: Path, options: Mapping[str, Value | None]) -> 
     for language in languages:
         if not (folder / f"dict.{language}.txt").is_file():
             raise ClientError(f"{folder} holds no dict.{language}.txt; put the checkpoint's dictionaries beside it.")
-    words = [line.rpartition(" ")[0] for line in (folder / f"dict.{languages[1]}.txt").read_text("utf-8").splitlines()]
+    words = dictionary_words(folder / f"dict.{languages[1]}.txt")
     codes = next((folder / name for name in _CODES if (folder / name).is_file()), None)
-    if codes is None and any(word.endswith("@@") for word in words):
+    if codes is None and any(word.endswith(CONTINUES) for word in words):
         raise ClientError(f"{folder} holds no {CODES}, but the model's words are split; put its BPE codes beside it.")
     pipeline = TextPipeline(*languages, str(options["tokenizer"]), codes, knows_entities(words))
     beam, lenpen = options["beam"], options["lenpen"]

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import logging
 import math
+import multiprocessing
+import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from contract import logs
 from contract.errors import ClientError, failure_reason, is_users_mistake
@@ -44,7 +46,6 @@ class ProcessJob:
     backend: str
     device: int | None
     threads: int
-    save_dir: str
     history: str
     stop: str
     failure: str
@@ -259,5 +260,14 @@ def _number(value: Any) -> float:
     return float(getattr(value, "avg", value))
 
 
+def _leave(code: int) -> NoReturn:
+    """End at once: an interpreter that shuts down while the data loader's thread reads ahead is aborted by C++."""
+    for child in multiprocessing.active_children():
+        child.terminate()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    _leave(main(sys.argv[1:]))

@@ -12,13 +12,11 @@ from typing import Any
 from contract.errors import ClientError
 from contract.specification import Value
 from translator.compatibility import import_fairseq
+from translator.preparation import SETTINGS
 
 # fmt: off
 # Hyperparameters of the preparation and of this package, which training's parser does not know.
-OURS = {
-    "source-lang", "target-lang", "tokenizer", "bpe-symbols", "joined-dictionary", "thresholdsrc", "thresholdtgt",
-    "processes",
-}
+_OURS = {*SETTINGS, "processes"}
 # The original's names of flags that fairseq has renamed since.
 _RENAMED = {"min-lr": "stop-min-lr", "max-sentences": "batch-size"}
 # What the job itself decides: where files lie, who takes part, what is logged, kept and measured.
@@ -80,7 +78,7 @@ class Flags:
                 the job sets itself.
         """
         import_fairseq()
-        given = {flag: value for flag, value in self.values.items() if flag not in OURS and value is not None}
+        given = {flag: value for flag, value in self.values.items() if flag not in _OURS and value is not None}
         for flag in given:
             if flag in _RESERVED and flag not in _HARMLESS:
                 name = self.written[flag]
@@ -181,7 +179,7 @@ def _sentence(parser: argparse.ArgumentParser, message: str) -> str:
 
 def _known(parser: argparse.ArgumentParser) -> list[str]:
     flags = [flag[2:] for flag in parser._option_string_actions if flag.startswith("--")]
-    return sorted({*flags, *OURS} - _RESERVED)
+    return sorted({*flags, *_OURS} - _RESERVED)
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -7,7 +7,6 @@ Raw text is tokenised by all cores, split into subwords by codes that are learnt
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import logging
@@ -28,13 +27,19 @@ from contract.errors import ClientError
 from contract.rendezvous import Hosts, OneHost
 from contract.specification import Value
 from translator.compatibility import import_fairseq
-from translator.text import TextPipeline, knows_entities
+from translator.text import TextPipeline, dictionary_words, knows_entities
 
 logger = logging.getLogger(__name__)
 
 CODES = "bpecodes"
+SETTINGS = (
+    *("source-lang", "target-lang", "tokenizer", "bpe-symbols", "joined-dictionary"),
+    *("thresholdsrc", "thresholdtgt"),
+)
+"""The hyperparameters of the preparation."""
 _PADDING_FACTOR = 8  # fairseq-preprocess's: sizes of dictionaries are multiples
 _CHUNK_LINES = 5_000
+_CHUNKS_AHEAD = 64  # of what is written, enough for the workers of the largest instances
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,12 @@ def binarised(channel: InputChannel, given: Mapping[str, Value | None]) -> Prepa
                     f" {source}-{target}, with --validpref."
                 )
         for language in (source, target):
-            if _digest(shard / f"dict.{language}.txt") != _digest(folder / f"dict.{language}.txt"):
+            if (shard / f"dict.{language}.txt").read_bytes() != (folder / f"dict.{language}.txt").read_bytes():
                 raise ClientError(
                     f"channel {channel.name!r} holds shards with different dict.{language}.txt; prepare them together."
                 )
     codes = folder / CODES
-    words = [line.rpartition(" ")[0] for line in _lines(folder / f"dict.{target}.txt")]
+    words = dictionary_words(folder / f"dict.{target}.txt")
     pipeline = TextPipeline(
         source, target, str(given["tokenizer"]), codes if codes.is_file() else None, knows_entities(words)
     )
@@ -160,10 +165,6 @@ def _shards(channel: InputChannel) -> tuple[Path, ...]:
     if not folders:
         raise ClientError(f"channel {channel.name!r} holds no dict.*.txt; it must hold what fairseq-preprocess writes.")
     return tuple(folders)
-
-
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def _binarised_languages(folder: Path, channel: str) -> tuple[str, str] | None:
@@ -294,7 +295,7 @@ def _mapped(pool: ProcessPoolExecutor, function: Any, pipeline: TextPipeline, it
     waiting: list[Any] = []
     while chunk := list(islice(items, _CHUNK_LINES)):
         waiting.append((chunk, pool.submit(function, pipeline, chunk)))
-        if len(waiting) > 2 * pool._max_workers:  # type: ignore[attr-defined]
+        if len(waiting) > _CHUNKS_AHEAD:
             first, made = waiting.pop(0)
             yield first, made.result()
     for chunk, made in waiting:

@@ -27,14 +27,9 @@ from contract.rendezvous import rendezvous
 from contract.specification import InvalidJobError, Value
 from contract.training import installed_algorithm
 from translator.compatibility import silence
-from translator.preparation import prepare
+from translator.preparation import SETTINGS, prepare
 
 logger = logging.getLogger(__name__)
-
-SETTINGS = (
-    *("source-lang", "target-lang", "tokenizer", "bpe-symbols", "joined-dictionary"),
-    *("thresholdsrc", "thresholdtgt"),
-)
 
 
 def main(words: Sequence[str]) -> int:

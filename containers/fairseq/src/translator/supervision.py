@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,8 +83,8 @@ class Processes:
         return ProcessFailure(f"training process {number} {how}.", secondary=code == -signal.SIGABRT)
 
 
-def watch(processes: Processes, hosts: Hosts, stopping: object) -> None:
-    """Wait until the processes of all hosts have ended; ask them to stop once `stopping`, an event, is set.
+def watch(processes: Processes, hosts: Hosts, stopping: threading.Event) -> None:
+    """Wait until the processes of all hosts have ended; ask them to stop once `stopping` is set.
 
     Raises:
         ClientError, AlgorithmError: a process or a host failed.
@@ -95,7 +96,7 @@ def watch(processes: Processes, hosts: Hosts, stopping: object) -> None:
             raise _error(failure)
         now = time.monotonic()
         # Hosts keep step here, so that a lost one is named while the echoes of its end arrive.
-        reports = hosts.exchange([processes.done, failure is not None, bool(stopping.is_set())])  # type: ignore[attr-defined]
+        reports = hosts.exchange([processes.done, failure is not None, stopping.is_set()])
         if all(done for done, _, _ in reports):
             return
         if failure:

@@ -82,6 +82,11 @@ class TextPipeline:
             return BPE(file, separator=CONTINUES)
 
 
+def dictionary_words(path: Path) -> list[str]:
+    """The words of a dictionary of fairseq's, whose lines are `word count`."""
+    return [line.rpartition(" ")[0] for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
 def knows_entities(words: Sequence[str]) -> bool:
     """Whether a dictionary's words are of text that Moses escaped."""
     return any(word.startswith(("&apos;", "&quot;", "&amp;")) for word in words)

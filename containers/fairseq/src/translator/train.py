@@ -166,7 +166,6 @@ def _jobs(
             backend="nccl" if gpus else "gloo",
             device=number if gpus else None,
             threads=max(1, environment.cpus // count),
-            save_dir=str(save_dir),
             history=str(save_dir / evaluation.HISTORY),
             stop=str(stop),
             failure=str(scratch / f"process-{number}.failure"),

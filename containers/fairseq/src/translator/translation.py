@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -126,8 +127,6 @@ class Translator:
         return [[self._hypothesis(one) for one in hypotheses] for hypotheses in found]
 
     def _hypothesis(self, found: dict[str, Any]) -> Hypothesis:
-        import math
-
         tokens = self._target.string(found["tokens"])
         return Hypothesis(self.pipeline.decode(tokens), float(found["score"]) / math.log(2), tokens)
 
