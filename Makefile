@@ -27,6 +27,8 @@ HOUSE_TESTS := tests containers/contract
 # Of the process runner's tests those that run with the docker runner, too; with KINDLING_RUNNER=docker all of them can.
 IN_CONTAINERS := $(addprefix tests/localcloud/sagemaker/test_,training.py training_inputs.py training_outputs.py \
 	training_spot.py processing.py pipes.py endpoints.py multi_model.py transform.py killed_server.py)
+# The fast tests, side by side, and what takes longest first: the CDK's synthesis.
+FAST := test-fast-stacks test-fast-unit
 VERIFICATION := tests/containers/test_verification.py
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -81,7 +83,8 @@ base-image: .venv/.house  ## Make the images' base of Debian's packages, where n
 test: setup-tests setup-client-sagemaker-v2  ## All tests but the slow ones (TESTS=folder runs one folder's)
 	@TESTS='$(TESTS)' $(BIN)/python -m tests.run
 
-check: setup-tests format lint types test-fast  ## Format, lint, types and the fast tests: before each commit
+check: setup-tests format lint  ## Format, lint, types and the fast tests: before each commit
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(FAST) types
 
 check-security: .venv/.tests  ## Look up every locked package in a database of known vulnerabilities; needs the network
 	@$(BIN)/python -m kindling.lock_audit $(AUDIT)
@@ -95,8 +98,8 @@ lint:
 types:
 	@$(BIN)/mypy --no-error-summary
 
-test-fast:  # side by side: the CDK's synthesis takes most of the time
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-fast-unit test-fast-stacks
+test-fast:
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(FAST)
 
 test-fast-%:
 	@$(BIN)/python -m tests.run tests/$*
