@@ -42,7 +42,7 @@ LIMITS = Limits(
     checkpoints_s=0.1,
     ping_s=20,
     serving_grace_s=1,
-    invocation_s=1,
+    invocation_s=2,
     settle_s=0,
     restart_pause_s=0.2,
     serverless_idle_s=1,
@@ -130,15 +130,15 @@ def program_images() -> dict[str, str]:
     return found
 
 
-def client(service: str, port: int) -> Any:
-    """A client of a service of the cloud."""
+def client(service: str, port: int, *, retries: int = 1) -> Any:
+    """A client of a service of the cloud, which asks again this often."""
     return boto3.client(
         service,
         endpoint_url=f"http://127.0.0.1:{port}",
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=Config(retries={"max_attempts": 1}, parameter_validation=False),
+        config=Config(retries={"max_attempts": retries}, parameter_validation=False),
     )
 
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.localcloud.sagemaker.conftest import Account, until
-from tests.localcloud.sagemaker.embedded import is_running, meet_in_a_file
+from tests.localcloud.sagemaker.embedded import client, is_running, meet_in_a_file
 from tests.localcloud.sagemaker.variants import configure, describe, refused, serve, serverless, variant
 
 
-def asked(account: Account, endpoint: str, body: bytes = b"hello") -> str | dict[str, Any]:
-    """What it answers, or the code of its refusal."""
-    try:
-        return account.ask(endpoint, body)
-    except ClientError as error:
-        return str(error.response["Error"]["Code"])
+def refusals_at_once(account: Account, endpoint: str, requests: int) -> list[str]:
+    """The refusals' codes of requests that last until they are given up. Each is sent once: the client would try
+    again what is throttled, when the others have ended perhaps."""
+    runtime = client("sagemaker-runtime", account.cloud.port, retries=0)
+
+    def refusal(_: int) -> str:
+        with pytest.raises(ClientError) as caught:
+            runtime.invoke_endpoint(EndpointName=endpoint, Body=b"sleep")
+        return str(caught.value.response["Error"]["Code"])
+
+    with ThreadPoolExecutor(requests) as pool:
+        return sorted(pool.map(refusal, range(requests)))
 
 
 def test_a_container_starts_with_the_first_request_and_ends_when_idle(account: Account) -> None:
@@ -41,18 +46,15 @@ def test_a_container_starts_with_the_first_request_and_ends_when_idle(account: A
 def test_more_requests_than_its_concurrency_are_throttled(account: Account) -> None:
     name = serve(account, serverless(account, concurrency=2))
     account.ask(name)
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: asked(account, name, b"sleep"), range(4)))
-    assert sorted(answers, key=str) == ["ModelError", "ModelError", "ThrottlingException", "ThrottlingException"]
+    throttled = ["ThrottlingException"] * 2
+    assert refusals_at_once(account, name, 4) == ["ModelError", "ModelError", *throttled]
 
     wanted = [{"VariantName": "AllTraffic", "ServerlessUpdateConfig": {"MaxConcurrency": 4}}]
     account.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=wanted)
     (shown,) = account.endpoint(name)["ProductionVariants"]
     assert shown["CurrentServerlessConfig"]["MaxConcurrency"] == 4
     account.ask(name)
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: asked(account, name, b"sleep"), range(4)))
-    assert answers == ["ModelError"] * 4, "all of them were passed on"
+    assert refusals_at_once(account, name, 4) == ["ModelError"] * 4, "all of them were passed on"
 
 
 def test_requests_that_come_before_the_container_runs_start_it_once(account: Account) -> None:
