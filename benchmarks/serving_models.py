@@ -19,7 +19,7 @@ from pathlib import Path
 import fasttext
 import numpy as np
 
-from blazingtext import fasttext_format
+from contract import fasttext_format
 
 DIM, MIN_COUNT, LABELS = 100, 5, 14
 REQUESTS = 2000

@@ -16,9 +16,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from containers.catalogue import CONTAINERS, algorithms, folder
 
@@ -29,6 +30,8 @@ _REQUIREMENTS = ROOT / "requirements"
 # The plain wheel pulls several GB of CUDA packages. Where PyTorch's own index cannot be reached, the default index and
 # PIP_FIND_LINKS, where a CPU build may lie, are asked instead.
 _TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+_BUILD = "build.cfg"  # how setuptools builds packages that come as source, where an algorithm has something to say
 
 _NOT_SOURCE = {"__pycache__", "tests", "build", "dist", ".pytest_cache", ".hypothesis"}
 
@@ -57,7 +60,7 @@ def make(name: str, *, tests: bool = False) -> bool:
         EnvironmentNotMadeError: a step failed; the message is the last of its output.
     """
     source, environment = folder(name), ENVIRONMENTS / name
-    packages = _Step(environment, "packages", [source / "requirements.txt"], _torch(name) or "")
+    packages = _Step(environment, "packages", [source / "requirements.txt", source / _BUILD], _torch(name) or "")
     code = _Step(environment, "code", [*_sources(source), *_sources(CONTAINERS / "contract")], packages.digest)
     testing = _Step(environment, "tests", [source / "requirements-test.txt"], packages.digest)
     with _alone(name):
@@ -95,12 +98,14 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _make_anew(name: str, lock: Path) -> None:
-    """An environment with the packages of a lock file and nothing else."""
+    """An environment with the packages of a lock file and nothing else, built as a file beside it says."""
     environment = ENVIRONMENTS / name
     shutil.rmtree(environment, ignore_errors=True)
     _run([sys.executable, "-m", "venv", str(environment)], f"making {environment.name}'s environment")
     # A lock file is whole: nothing is left to resolve.
-    _install(name, "--no-deps", "--require-hashes", "-r", str(lock))
+    build = lock.with_name(_BUILD)
+    settings = {"DIST_EXTRA_CONFIG": str(build)} if build.exists() else {}
+    _install(name, "--no-deps", "--require-hashes", "-r", str(lock), environ=settings)
 
 
 def _bring_up_to_date(name: str, packages: _Step, code: _Step, testing: _Step | None) -> bool:
@@ -155,8 +160,8 @@ def _torch(name: str) -> str | None:
     return algorithms()[name].environment.torch
 
 
-def _install(name: str, *arguments: str) -> None:
-    _run(_uv(name, *arguments), f"installing into {name}'s environment")
+def _install(name: str, *arguments: str, environ: Mapping[str, str] = MappingProxyType({})) -> None:
+    _run(_uv(name, *arguments), f"installing into {name}'s environment", environ)
 
 
 def _uv(name: str, *arguments: str) -> list[str]:
@@ -184,8 +189,8 @@ def _install_torch(name: str, version: str) -> None:
     _run([str(python_of(name)), "-c", "import torch"], f"importing {wanted}, just installed,")
 
 
-def _run(command: list[str], doing: str) -> None:
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(command: list[str], doing: str, environ: Mapping[str, str] = MappingProxyType({})) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environ}, check=False)
     if result.returncode != 0:
         raise EnvironmentNotMadeError(f"{doing} failed:\n{result.stdout[-2000:]}{result.stderr[-4000:]}")
 

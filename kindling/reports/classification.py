@@ -1,4 +1,4 @@
-"""What a classifier reached on its test channel: read out of a run's output.tar.gz."""
+"""What a classifier reached on its test channel, or without one on validation: read out of a run's output.tar.gz."""
 
 from __future__ import annotations
 
@@ -53,16 +53,30 @@ class Confusion(BaseModel):
         return [label.removeprefix(_PREFIX) for label in self.labels]
 
 
-class Classification(BaseModel):
-    """The scores of a classifier on examples that it has not been trained on."""
+class Epoch(BaseModel):
+    """One epoch of the training; losses in nats."""
 
     model_config = ConfigDict(frozen=True)
 
+    epoch: int
+    train_accuracy: float
+    train_loss: float
+    validation_accuracy: float | None = None
+    validation_loss: float | None = None
+
+
+class Classification(BaseModel):
+    """The scores of a classifier on a channel's examples, which it has not been trained on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    channel: str = "test"
     examples: int
     accuracy: float
     at_k: tuple[AtK, ...]
     labels: tuple[LabelScore, ...]
     confusion: Confusion
+    epochs: tuple[Epoch, ...] = ()
 
     @property
     def telling_k(self) -> tuple[AtK, ...]:

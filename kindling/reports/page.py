@@ -66,7 +66,7 @@ def write_report(target: Target, run: Run, path: Path, words: Sequence[str] = ()
         worst=scores.worst(_WORST_LABELS) if scores else [],
         confusion=_confusion(scores),
         translated=translated,
-        epochs=list(_epoch_curves(translated)) if translated else [],
+        epochs=[*_epochs_of_translation(translated), *_epochs_of_classification(scores)],
         evaluation=pair_sets(run.output),
         written=datetime.now(UTC),
     )
@@ -129,9 +129,22 @@ def _curves(
             yield name, dict(sorted(by_host.items()))
 
 
-def _epoch_curves(translated: TranslationScores) -> Iterator[str]:
+def _epochs_of_classification(scores: Classification | None) -> Iterator[str]:
+    """Loss and accuracy of each epoch."""
+    if scores is None or not scores.epochs:
+        return
+    for name in ("loss", "accuracy"):
+        curves = {}
+        for channel in ("train", "validation"):
+            values = [(one.epoch, getattr(one, f"{channel}_{name}")) for one in scores.epochs]
+            if all(value is not None for _, value in values):
+                curves[channel] = values
+        yield figures.epoch_curves(name, curves)
+
+
+def _epochs_of_translation(translated: TranslationScores | None) -> Iterator[str]:
     """Loss and BLEU of each epoch."""
-    if translated.epochs:
+    if translated and translated.epochs:
         losses = {
             "training": [(one.epoch, one.train_loss) for one in translated.epochs],
             "validation": [(one.epoch, one.valid_loss) for one in translated.epochs],
@@ -184,7 +197,7 @@ def _metrics(run: Run, algorithm: Algorithm) -> list[dict[str, Any]]:
 def _headline(run: Run, scores: Classification | None) -> list[tuple[str, str]]:
     """The few numbers that a reader looks for first."""
     named = [(name.rpartition(":"), value) for name, value in metrics(run.output)]
-    if scores:
+    if scores and scores.channel == "test":  # what others came to is among the metrics
         named.insert(0, (("test", ":", "accuracy"), scores.accuracy))
     names = [name for (_, _, name), _ in named]
     # What is measured on one channel alone needs no mention of it.

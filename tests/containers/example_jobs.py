@@ -9,6 +9,8 @@ _WORDS = "\n".join(["the cat and the dog", "a king and a queen", "the river and 
 _PAIRS = [("das Haus", "the house"), ("der Hund", "the dog"), ("ein Buch", "a book"), ("die Katze", "the cat")] * 30
 _PARALLEL = {f"text.{language}": "".join(f"{pair[n]}\n" for pair in _PAIRS) for n, language in enumerate(("de", "en"))}
 
+_LABELLED = "".join(f"animals,the cat and dog {n}\nwater,the river and the sea {n}\n" for n in range(500))
+
 
 @dataclass(frozen=True)
 class ExampleJob:
@@ -43,6 +45,16 @@ EXAMPLES = {
         answers='"word":"king"',
         model="vectors.bin",
         mistake=("vector_dim", "0", "it must be an integer from 1 to 2048."),
+    ),
+    "gluon_fasttext": ExampleJob(
+        package="gluon_fasttext",
+        channels={"train": {"train.csv": _LABELLED}, "validation": {"validation.csv": _LABELLED}},
+        hyperparameters={"emsize": "10", "epochs": "2", "batch_size": "64", "buckets": "1000"},
+        long="epochs=100000",
+        request='{"instances": ["the cat"]}',
+        answers='"label":["__label__animals"]',
+        model="embedding.npy",
+        mistake=("dropout", "2", "it must be a number from 0 to 0.95."),
     ),
     "fairseq": ExampleJob(
         package="translator",

@@ -64,6 +64,10 @@ SCORES: dict[str, Any] = {
     ],
     "confusion": {"labels": LABELS, "counts": [[1400, 99, 1], [300, 200, 0], [0, 0, 0]]},
 }
+EPOCHS = [
+    {"epoch": n, "train_accuracy": 0.8, "train_loss": 1 / n, "validation_accuracy": 0.7, "validation_loss": 2 / n}
+    for n in (1, 2, 3)
+]
 CLASSIFIER = replace(
     RUN,
     output={
@@ -208,6 +212,19 @@ def test_a_classifiers_report_tells_what_it_reached_on_the_test_channel(target: 
     assert re.search(r"<text[^>]*>1400</text>", drawn), "cells have numbers"
     assert "<b>spam" not in html
     assert not re.search(r"<(script|link|img|image|iframe)|@import|url\((?!#)|(src|href)=\"(?!#)", html)
+
+
+def test_a_classifier_that_tells_its_epochs_has_their_curves(target: EmbeddedTarget, tmp_path: Path) -> None:
+    measured = {**SCORES, "channel": "validation", "epochs": EPOCHS}
+    body = packed(**{"evaluation/classification.json": json.dumps(measured).encode()})
+    target.client("s3").put_object(Bucket="the-models", Key="odd/output/output.tar.gz", Body=body)
+    training = {**CLASSIFIER.output["training"], "model_s3_uri": "s3://the-models/odd/output/model.tar.gz"}
+    run = replace(CLASSIFIER, output={**CLASSIFIER.output, "training": training})
+    html = write_report(target, run, tmp_path / "report.html").path.read_text()
+    assert "Classification of the validation channel" in html
+    assert "accuracy, test" not in html
+    for name in ("loss", "accuracy"):
+        assert f'aria-label="{name} by epoch"' in html
 
 
 def test_a_translators_report_has_its_curves_and_samples_beside_their_references(

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blazingtext import fasttext_format
 from blazingtext._engine import ClassDictionary, ClassTrainer, Corpus, Examples, usable_instructions
+from contract import fasttext_format
 
 _TOPICS = {
     "animals": ["cat", "dog", "horse", "fur", "tail", "paw", "barn"],

@@ -15,10 +15,10 @@ import pytest
 from gensim.models import KeyedVectors
 from gensim.models.fasttext import FastText, load_facebook_model, save_facebook_model
 
-from blazingtext import fasttext_format
 from blazingtext._engine import CorpusPart, Trainer
 from blazingtext.model import Model
 from blazingtext.pretrained import PretrainedVectors
+from contract import fasttext_format
 from contract.channels import InputChannel
 
 from .engine_jobs import JOB

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blazingtext import fasttext_format
 from blazingtext._engine import FormatError, quantise
 from blazingtext.model import Model
 from blazingtext.quantised import QuantisedMatrix
 from blazingtext.quantised_model import write_quantised
 from blazingtext.word_vectors import WordVectors
+from contract import fasttext_format
 
 if TYPE_CHECKING:
     from conftest import Host, Jobs, ReadText

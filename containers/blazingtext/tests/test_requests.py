@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blazingtext import serve, text_requests, word_requests
+from blazingtext import serve, word_requests
 from contract.errors import ClientError
 from contract.serving import JSON, JSON_LINES, Handler
+from contract.text_classification import requests as text_requests
 
 
 class Classifier:
@@ -67,7 +68,7 @@ def classifier() -> Classifier:
 
 @pytest.fixture
 def texts(classifier: Classifier) -> dict[str, Handler]:
-    return text_requests.handlers(classifier)
+    return text_requests.handlers(classifier, classifier.answer)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import html
 import json
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract.errors import ClientError
-from contract.testing import free_port
+from contract.testing import free_port, serving
 from translator.serve import load
 
 from .jobs import sentences, translator
@@ -31,28 +30,14 @@ JSON_LINES = "application/jsonlines"
 
 
 @contextmanager
-def serving(base: Path) -> Iterator[httpx.Client]:
-    port = free_port()
-    process = translator(["serve"], {"SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": str(port)})
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            deadline = time.monotonic() + 60
-            while process.poll() is None and time.monotonic() < deadline:
-                try:
-                    if client.get("/ping").status_code == 200:
-                        yield client
-                        return
-                except httpx.TransportError:
-                    time.sleep(0.1)
-            pytest.fail("the server did not answer")
-    finally:
-        process.kill()
-        process.communicate()
+def asking(base: Path) -> Iterator[httpx.Client]:
+    with serving("translator", base) as address, httpx.Client(base_url=address, timeout=60) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
 def client(trained: Host) -> Iterator[httpx.Client]:
-    with serving(trained.base) as client:
+    with asking(trained.base) as client:
         yield client
 
 

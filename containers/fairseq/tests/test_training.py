@@ -123,8 +123,8 @@ def test_several_processes_on_a_host_learn_as_several_hosts(jobs: Jobs) -> None:
 def test_a_killed_host_ends_the_job_on_the_other_with_its_name(jobs: Jobs) -> None:
     first, second = jobs.start(LONG, hosts=2, environ=QUICK)
     first.read_until("Progress: ")
-    for process in children(second.process.pid):
-        process.send_signal(signal.SIGKILL)
+    for pid in second.children("fairseq_process"):
+        os.kill(pid, signal.SIGKILL)
     second.process.kill()
     assert first.finish(timeout=60) == 1
     assert first.failure == "AlgorithmError: host algo-2 stopped answering, so the job ends on every host."
@@ -134,8 +134,8 @@ def test_a_killed_host_ends_the_job_on_the_other_with_its_name(jobs: Jobs) -> No
 def test_a_killed_process_ends_the_job_on_every_host_with_the_reason(jobs: Jobs) -> None:
     first, second = jobs.start(LONG, hosts=2, environ=QUICK)
     first.read_until("Progress: ")
-    for process in children(second.process.pid):
-        process.send_signal(signal.SIGKILL)
+    for pid in second.children("fairseq_process"):
+        os.kill(pid, signal.SIGKILL)
     assert [first.finish(timeout=60), second.finish(timeout=60)] == [1, 1]
     assert second.failure == "AlgorithmError: training process 0 was killed by SIGKILL."
     assert first.failure == "AlgorithmError: host algo-2 failed: training process 0 was killed by SIGKILL."
@@ -156,8 +156,8 @@ def test_an_interrupted_job_goes_on_at_the_same_update(jobs: Jobs, trained: Host
     (killed,) = jobs.start(checkpoints=folder, environ=often)
     killed.read_until("Going on from the checkpoint at update ")
     killed.read_until("#train_wps")
-    for process in children(killed.process.pid):
-        process.send_signal(signal.SIGKILL)
+    for pid in killed.children("fairseq_process"):
+        os.kill(pid, signal.SIGKILL)
     killed.process.kill()
     killed.finish()
 
@@ -276,26 +276,3 @@ def test_the_command_line_says_what_it_takes() -> None:
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert output == "usage: python -m translator train | serve | prepare ... | convert INPUT OUTPUT, not translate\n"
-
-
-def children(pid: int) -> list[Any]:
-    """The training processes of a host's process."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-            command = path.with_name("cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and b"fairseq_process" in command:
-            found.append(_Process(int(path.parent.name)))
-    assert found
-    return found
-
-
-class _Process:
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-
-    def send_signal(self, number: signal.Signals) -> None:
-        os.kill(self._pid, number)

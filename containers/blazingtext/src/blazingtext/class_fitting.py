@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict
 
 from blazingtext._engine import ClassDictionary, ClassTrainer, Examples
 from blazingtext.divergence import divergence_named
-from blazingtext.labelled_text import LABEL_PREFIX
 from blazingtext.progress import Progress
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
+from contract.text_classification import LABEL_PREFIX
 
 logger = logging.getLogger(__name__)
 

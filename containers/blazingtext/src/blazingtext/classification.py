@@ -9,22 +9,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from blazingtext import fasttext_format
 from blazingtext._engine import ClassDictionary, ClassTrainer, Corpus, Examples
 from blazingtext.class_fitting import Classification, fit, make_trainer
-from blazingtext.classification_report import write_report
-from blazingtext.labelled_text import LABEL_PREFIX, files_of, labelled_lines, text_of
+from blazingtext.labelled_text import files_of, labelled_lines, text_of
 from blazingtext.machine import cpu_sockets, identify_gpus
 from blazingtext.pretrained import PretrainedVectors
 from blazingtext.quantised import QuantisedMatrix
 from blazingtext.text_classifier import TextClassifier
+from contract import fasttext_format
 from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
+from contract.text_classification import LABEL_PREFIX, MOST_LABELS_TESTED
+from contract.text_classification.report import write_report
 
 logger = logging.getLogger(__name__)
-
-_MOST_LABELS_TESTED = 5
 
 
 def train(environment: TrainingEnvironment) -> None:
@@ -237,7 +236,7 @@ def score(environment: TrainingEnvironment, threads: int) -> None:
     predictions: list[list[tuple[str, float]]] = []
     with files_of(channel, threads) as paths:
         for texts, labels in labelled_lines(paths):
-            answers = classifier.predict(texts, _MOST_LABELS_TESTED)
+            answers = classifier.predict(texts, MOST_LABELS_TESTED)
             truth += labels
             predictions += [list(zip(answer["label"], answer["prob"], strict=True)) for answer in answers]
     if not truth:

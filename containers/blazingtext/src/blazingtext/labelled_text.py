@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +12,8 @@ from blazingtext.augmented_manifest import write_lines
 from blazingtext.packed import unpack
 from contract.channels import InputChannel
 from contract.errors import ClientError
+from contract.text_classification import LABEL_PREFIX, SEPARATORS
 
-LABEL_PREFIX = "__label__"
-_SEPARATORS = re.compile("[ \\t\\n\\v\\f\\r\\0]+")  # fastText's; Python's own are more
 _LINES_AT_A_TIME = 10_000
 
 
@@ -61,7 +59,7 @@ def labelled_lines(paths: Sequence[Path]) -> Iterator[tuple[list[str], list[list
     for path in paths:
         with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
             for line in lines:
-                tokens = [token for token in _SEPARATORS.split(line) if token]
+                tokens = [token for token in SEPARATORS.split(line) if token]
                 found = [token for token in tokens if token.startswith(LABEL_PREFIX)]
                 if not found:
                     continue

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from blazingtext._engine import FormatError, ModelFile
-from blazingtext.fasttext_format import Settings
 from contract.errors import ClientError
+from contract.fasttext_format import Settings
 
 _ARCHITECTURE_OFFSET = 36  # in the file
 

@@ -20,10 +20,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from blazingtext import fasttext_format
 from blazingtext._engine import StoredMatrix, VectorFile, subword_buckets
 from blazingtext.model import Model
 from blazingtext.packed import unpack
+from contract import fasttext_format
 from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from blazingtext._engine import quantise
 
 CENTROIDS = 256
-MOST_CODES = 2**31 - 1
 
 _MATRIX = struct.Struct("<?2qi")
 _QUANTISER = struct.Struct("<4i")

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from blazingtext import fasttext_format
 from blazingtext._engine import FormatError
 from blazingtext.model import Model
 from blazingtext.quantised import QuantisedMatrix
 from blazingtext.word_vectors import used_buckets
+from contract import fasttext_format
 from contract.cores import available_cpus
 from contract.errors import ClientError
 from contract.specification import Value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from blazingtext import text_classifier, text_requests, word_requests, word_vectors
+from blazingtext import text_classifier, word_requests, word_vectors
 from blazingtext._engine import FormatError
 from blazingtext.model import Model, model_file
 from blazingtext.text_classifier import TextClassifier
@@ -13,6 +13,7 @@ from blazingtext.word_vectors import WordVectors
 from contract.errors import ClientError
 from contract.serving import Handlers, run_server
 from contract.serving.memory import container_bytes
+from contract.text_classification import requests as text_requests
 
 _HELD_SHARE = 0.25  # of the container's memory
 
@@ -42,5 +43,6 @@ def load(folder: Path, *, alone: bool = False) -> Handlers:
     if model.supervised:
         if alone and path.stat().st_size <= container_bytes() * _HELD_SHARE:
             model.hold_input()
-        return text_requests.handlers(TextClassifier(model))
+        classifier = TextClassifier(model)
+        return text_requests.handlers(classifier, classifier.answer)
     return word_requests.handlers(WordVectors(model))

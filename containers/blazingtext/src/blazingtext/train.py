@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from blazingtext import classification, fasttext_format, gpu
+from blazingtext import classification, gpu
 from blazingtext._engine import Corpus, CorpusPart, Trainer
 from blazingtext.checkpointing import TrainerCheckpoints
 from blazingtext.cuda_device import Device, find_device
@@ -29,6 +29,7 @@ from blazingtext.packed import unpack
 from blazingtext.pretrained import PretrainedVectors
 from blazingtext.progress import Pace, Progress
 from blazingtext.quantised import QuantisedMatrix
+from contract import fasttext_format
 from contract.channels import InputChannel
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError

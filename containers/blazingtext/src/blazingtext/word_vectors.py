@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blazingtext import fasttext_format
 from blazingtext._engine import FormatError, subword_buckets
 from blazingtext.model import Model, model_file
+from contract import fasttext_format
 from contract.cores import available_cpus
 from contract.errors import ClientError
 

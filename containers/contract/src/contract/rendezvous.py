@@ -232,7 +232,7 @@ class ManyHosts:
 
     def _join(self) -> Watch:
         address, port = master_address(self._environment, self._patience.join)
-        own = _address_towards(address, port)
+        own = address_towards(address, port)
         print(f"Found {own} for host {self._environment.current_host}")
         logger.info("Number of hosts: %d, master IP address: %s, host IP address: %s.", self.size, address, own)
         with self._blaming():
@@ -299,7 +299,7 @@ def master_address(environment: TrainingEnvironment, patience: float) -> tuple[s
             time.sleep(0.5)
 
 
-def _address_towards(address: str, port: int) -> str:
+def address_towards(address: str, port: int) -> str:
     """The address of this host that faces the given one; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((address, port))

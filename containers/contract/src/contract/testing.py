@@ -1,4 +1,4 @@
-"""A training job's hosts as processes on this machine, for the tests of the algorithms."""
+"""A training job's hosts, and a served model, as processes on this machine, for the tests of the algorithms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+import urllib.request
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +54,21 @@ class Host:
                 return
         raise AssertionError(f"{self.name} ended without {text!r}:\n{self.output}")
 
+    def children(self, command: str) -> list[int]:
+        """The processes that it has started and that have `command` in their command lines.
+
+        Raises:
+            AssertionError: there are none.
+        """
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):  # it has ended meanwhile
+                parent = int(path.read_text().rpartition(")")[2].split()[1])
+                if parent == self.process.pid and command.encode() in path.with_name("cmdline").read_bytes():
+                    found.append(int(path.parent.name))
+        assert found, f"{self.name} has no process {command}"
+        return found
+
     def kill(self) -> None:
         """End it if it still runs."""
         self.process.kill()
@@ -64,6 +82,7 @@ def start_job(
     channels: Channels | Sequence[Channels],
     *,
     hosts: int = 1,
+    sharded: Collection[str] = (),
     checkpoints: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
 ) -> list[Host]:
@@ -72,6 +91,7 @@ def start_job(
     Args:
         package: of the algorithm.
         channels: of every host, or a sequence with each host's.
+        sharded: names of the channels that are distributed by ShardedByS3Key.
         checkpoints: the hosts' checkpoint folders; without any there are no checkpoints.
     """
     names = [f"algo-{number + 1}" for number in range(hosts)]
@@ -79,7 +99,9 @@ def start_job(
     started = []
     for rank, name in enumerate(names):
         base = folder / name
-        write_input(base, channels if isinstance(channels, Mapping) else channels[rank], hyperparameters, names, name)
+        write_input(
+            base, channels if isinstance(channels, Mapping) else channels[rank], hyperparameters, names, name, sharded
+        )
         if checkpoints:
             checkpoints[rank].mkdir(parents=True, exist_ok=True)
             (base / "checkpoints").symlink_to(checkpoints[rank], target_is_directory=True)
@@ -89,7 +111,12 @@ def start_job(
 
 
 def write_input(
-    base: Path, channels: Channels, hyperparameters: Mapping[str, str], hosts: Sequence[str], host: str
+    base: Path,
+    channels: Channels,
+    hyperparameters: Mapping[str, str],
+    hosts: Sequence[str],
+    host: str,
+    sharded: Collection[str] = (),
 ) -> None:
     """What the service puts below /opt/ml for one host."""
     config = base / "input" / "config"
@@ -101,7 +128,7 @@ def write_input(
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
     resources = {"current_host": host, "hosts": list(hosts), "network_interface_name": "lo"}
-    inputs: dict[str, object] = {name: {} for name in channels}
+    inputs = {name: {"S3DistributionType": "ShardedByS3Key"} if name in sharded else {} for name in channels}
     files = {"hyperparameters": dict(hyperparameters), "inputdataconfig": inputs, "resourceconfig": resources}
     for name, configuration in files.items():
         (config / f"{name}.json").write_text(json.dumps(configuration))
@@ -116,6 +143,36 @@ def run(package: str, arguments: Sequence[str], environ: Mapping[str, str]) -> s
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+@contextmanager
+def serving(package: str, base: Path, patience_s: float = 60) -> Iterator[str]:
+    """The address of a server of the model in `base`/model, which answers /ping; it ends with the block.
+
+    Raises:
+        AssertionError: it did not answer in time.
+    """
+    port = free_port()
+    process = run(package, ["serve"], {"SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": str(port)})
+    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + patience_s
+    try:
+        while not _answers(f"{address}/ping"):
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                raise AssertionError(f"the server did not answer:\n{process.communicate()[0]}")
+            time.sleep(0.05)
+        yield address
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def free_port() -> int:

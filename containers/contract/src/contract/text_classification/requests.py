@@ -25,18 +25,19 @@ CHEAP_CHARACTERS = 100_000  # of texts that are classified in half a millisecond
 class Classifier(Protocol):
     """A model that knows labels."""
 
-    @property
-    def answer(self) -> Callable[[bytes], bytes | None]:
-        """From the usual request to the whole answer; None where it is another."""
-
     def predict(self, texts: Sequence[str], k: Sequence[int] | int = 1) -> Sequence[Mapping[str, Any]]:
         """The k best labels of each text and their probabilities: {"label": [...], "prob": [...]}, best first."""
 
 
-def handlers(classifier: Classifier) -> dict[str, Handler]:
-    """The request handlers by content type."""
+def handlers(classifier: Classifier, answer: Callable[[bytes], bytes | None] | None = None) -> dict[str, Handler]:
+    """The request handlers by content type.
+
+    Args:
+        answer: from the usual request to the whole answer, or None where the request is another; asked first.
+    """
+    instances = instances_handler(partial(predict, classifier), how_many, _cheap)
     return {
-        JSON: usual_first(classifier.answer, instances_handler(partial(predict, classifier), how_many, _cheap)),
+        JSON: usual_first(answer, instances) if answer else instances,
         JSON_LINES: lines_handler(partial(_predict_lines, classifier), how_many, _cheap),
     }
 

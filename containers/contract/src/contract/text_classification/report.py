@@ -53,26 +53,50 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class ClassificationReport:
-    """What `evaluation/classification.json` says.
+class Epoch:
+    """What one pass over the training examples came to; losses are mean cross-entropies in nats.
 
-    `accuracy` is the share of examples whose best label is one of theirs; `labels` are the most frequent first.
+    None where there is no validation channel.
     """
 
+    epoch: int
+    train_accuracy: float
+    train_loss: float
+    validation_accuracy: float | None = None
+    validation_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class ClassificationReport:
+    """What `evaluation/classification.json` says of the examples of a channel.
+
+    `accuracy` is the share of examples whose best label is one of theirs; `labels` are the most frequent first.
+    `epochs` tell how the model came about, where the algorithm measures that.
+    """
+
+    channel: str
     examples: int
     accuracy: float
     at_k: tuple[AtK, ...]
     labels: tuple[LabelScore, ...]
     confusion: Confusion
+    epochs: tuple[Epoch, ...] = ()
 
 
-def report(truth: Sequence[Collection[str]], predictions: Sequence[Prediction]) -> ClassificationReport:
+def report(
+    truth: Sequence[Collection[str]],
+    predictions: Sequence[Prediction],
+    channel: str = "test",
+    epochs: Sequence[Epoch] = (),
+) -> ClassificationReport:
     """Compare predicted labels with true ones.
 
     Args:
         truth: of each example its labels. Examples without any are left out, as fastText does; labels that the model
             does not know count as not found, unless the caller leaves them out as fastText does.
         predictions: of each example up to 5 labels and their probabilities, the best first; may be empty.
+        channel: where the examples are from.
+        epochs: of the training.
     Raises:
         ValueError: the lengths differ, or no example has a label.
     """
@@ -86,22 +110,28 @@ def report(truth: Sequence[Collection[str]], predictions: Sequence[Prediction]) 
     support = Counter(label for labels, _ in pairs for label in labels)
     hits = sum(1 for labels, predicted in pairs if predicted and predicted[0] in labels)
     return ClassificationReport(
+        channel=channel,
         examples=len(pairs),
         accuracy=hits / len(pairs),
         at_k=tuple(_at_k(pairs)),
         labels=tuple(_label_scores(pairs, support)),
         confusion=_confusion(pairs),
+        epochs=tuple(epochs),
     )
 
 
 def write_report(
-    folder: Path, truth: Sequence[Collection[str]], predictions: Sequence[Prediction]
+    folder: Path,
+    truth: Sequence[Collection[str]],
+    predictions: Sequence[Prediction],
+    channel: str = "test",
+    epochs: Sequence[Epoch] = (),
 ) -> ClassificationReport:
     """Write `evaluation/classification.json` and `evaluation/confusion.csv` below a folder, the job's output data.
 
     The arguments and errors are those of `report`, whose result is returned.
     """
-    made = report(truth, predictions)
+    made = report(truth, predictions, channel, epochs)
     place = folder / "evaluation"
     place.mkdir(parents=True, exist_ok=True)
     text = json.dumps(asdict(made), ensure_ascii=False, indent=1)

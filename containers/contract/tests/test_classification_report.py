@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blazingtext.classification_report import OTHER, report, write_report
+from contract.text_classification.report import OTHER, report, write_report
 
 CAT, DOG, COW = "__label__cat", "__label__dog", "__label__cow"
 

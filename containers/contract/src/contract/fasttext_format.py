@@ -3,7 +3,7 @@
 Layout, little-endian (fastText src/fasttext.cc, src/args.cc, src/dictionary.cc, src/densematrix.cc): header, dictionary
 entries (word, NUL, count, type), the hash buckets kept and their places where others were pruned, one byte "quantised",
 input matrix, one byte "output quantised", output matrix; a matrix is its shape as two int64 and its float32 rows, a
-quantised one as quantised.py says.
+quantised one as whoever made it writes it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from blazingtext.quantised import MOST_CODES, QuantisedMatrix
 
 MAGIC, VERSION = 793712314, 12
 
@@ -27,6 +25,7 @@ _ARCHITECTURES = {1: "cbow", 2: "skipgram", 3: "supervised"}
 _LOSSES = {1: "hs", 2: "ns", 3: "softmax", 4: "ova"}
 _NOT_PRUNED = -1
 _QUANTISED = b"\1"
+_MOST_CODES = 2**31 - 1
 _UPDATE_RATE = 100  # fastText's default; it means nothing once training is over
 
 _HEADER = struct.Struct("<2i12id3i2q")
@@ -53,6 +52,18 @@ class Settings:
     sampling_threshold: float
     word_ngrams: int = 1
     loss: Literal["hs", "ns", "softmax", "ova"] = "ns"
+
+
+class QuantisedMatrix(Protocol):
+    """A matrix of codes that can write itself as fastText's quantised matrices are written."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def codes(self) -> NDArray[np.uint8]: ...
+
+    def write(self, file: BinaryIO) -> None: ...
 
 
 def is_fasttext(path: Path) -> bool:
@@ -129,8 +140,8 @@ def write_quantised(
     """
     if input.shape != (len(words) + len(bucket_ids), settings.dim):
         raise ValueError(f"a matrix of shape {input.shape} does not fit {len(words)} words.")
-    if input.codes.size > MOST_CODES:
-        raise ValueError(f"{input.codes.size} codes are more than a .ftz can hold; it holds at most {MOST_CODES}.")
+    if input.codes.size > _MOST_CODES:
+        raise ValueError(f"{input.codes.size} codes are more than a .ftz can hold; it holds at most {_MOST_CODES}.")
     pairs = np.stack([bucket_ids, np.arange(len(bucket_ids))], axis=1)
     with _replacing(path) as file:
         has_buckets = settings.max_char > 0 or settings.word_ngrams > 1

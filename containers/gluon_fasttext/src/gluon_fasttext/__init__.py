@@ -1,0 +1,1 @@
+"""Text classification by bags of hashed n-grams, on MXNet and GluonNLP: trains, serves, exports."""
