@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kindling.cli.terminal import notes, output, steps, table
+from kindling.errors import UserError
+
+if TYPE_CHECKING:
+    from kindling.datasets.published import DataSet
 
 app = typer.Typer(help="Get public data sets, laid out for the algorithms' channels.", no_args_is_help=True)
 
@@ -15,10 +19,8 @@ app = typer.Typer(help="Get public data sets, laid out for the algorithms' chann
 @app.command("list")
 def list_() -> None:
     """List the data sets."""
-    from kindling.datasets.parallel_text import DATA_SETS
-
     rows = table("data set", "what it is")
-    for found in DATA_SETS.values():
+    for found in data_sets().values():
         rows.add_row(found.name, found.doc)
     output().print(rows)
 
@@ -31,12 +33,24 @@ def get(
     ] = None,
     base: Annotated[str | None, typer.Option(metavar="URL", help="Another address that has the same files.")] = None,
 ) -> None:
-    """Download a data set into folders train, dev and test; needs the network."""
-    from kindling.datasets import parallel_text
-
+    """Download a data set into a folder for each of its parts; needs the network."""
+    known = data_sets()
+    if name not in known:
+        raise UserError(f"{name} is no data set; known are {', '.join(known)}.")
     target = (folder or Path(name)).expanduser()
     with steps(f"downloading {name}"):
-        counts = parallel_text.get(name, target, base)
+        counts = known[name].get(target, base)
     for part, count in counts.items():
-        notes().print(f"{target / part}: {count:,} sentence pairs", markup=False)
+        notes().print(f"{target / part}: {count:,} {known[name].units}", markup=False)
     print(target)
+
+
+def data_sets() -> dict[str, DataSet]:
+    """All that can be got, by name."""
+    from kindling.datasets import labelled_text, parallel_text
+
+    return {found.name: found for found in sorted((*labelled_text.DATA_SETS, *parallel_text.DATA_SETS), key=_name)}
+
+
+def _name(found: DataSet) -> str:
+    return found.name

@@ -10,67 +10,21 @@ import gzip
 import html
 import re
 import tarfile
-import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from kindling.datasets.downloads import fetch
 from kindling.datasets.files import whole
-from kindling.errors import UserError
+from kindling.datasets.published import DataSet, Fetched, OtherDataError
 
 LANGUAGES = ("de", "en")
 _HELD_OUT = 5_000  # of Tatoeba's sentences for each of dev and test
-_INSTEAD = "bring a folder of your own with the same files"
 Pairs = Iterator[tuple[str, str]]
 
 
-class _OtherDataError(Exception):
-    """What was sent is not the data set."""
-
-
-_DAMAGE = (
-    *(_OtherDataError, KeyError, EOFError, ValueError),
-    *(gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile, zlib.error),
-)
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """`read` gives the sentence pairs of each part, from a function that fetches what lies below `base`."""
-
-    name: str
-    doc: str
-    base: str
-    read: Callable[[Callable[[str], Path]], Iterator[tuple[str, Pairs]]]
-
-
-def get(name: str, folder: Path, base: str | None = None) -> dict[str, int]:
-    """Download a data set into a folder; the number of sentence pairs of each of its parts.
-
-    Args:
-        base: another address to download from, which has the same files.
-    Raises:
-        UserError: no such data set, no network, or what came is not the data set.
-    """
-    found = DATA_SETS.get(name)
-    if found is None:
-        raise UserError(f"{name} is no data set; known are {', '.join(DATA_SETS)}.")
-    base = base or found.base
-    with tempfile.TemporaryDirectory() as scratch:
-
-        def fetched(path: str) -> Path:
-            local = Path(scratch) / path
-            with local.open("wb") as file:
-                fetch(f"{base}/{path}", file, name, _INSTEAD)
-            return local
-
-        try:
-            return {part: _write(folder / part, part, pairs) for part, pairs in found.read(fetched)}
-        except _DAMAGE:
-            raise UserError(f"what {base} sent is not {name}; try again later, or {_INSTEAD}.") from None
+def _make(read: Callable[[Fetched], Iterator[tuple[str, Pairs]]], fetched: Fetched, folder: Path) -> dict[str, int]:
+    return {part: _write(folder / part, part, pairs) for part, pairs in read(fetched)}
 
 
 def _write(folder: Path, part: str, pairs: Pairs) -> int:
@@ -81,17 +35,17 @@ def _write(folder: Path, part: str, pairs: Pairs) -> int:
                 file.write(f"{' '.join(sentence.split())}\n".encode())
             count += 1
         if not count:
-            raise _OtherDataError
+            raise OtherDataError
     return count
 
 
-def _multi30k(fetched: Callable[[str], Path]) -> Iterator[tuple[str, Pairs]]:
+def _multi30k(fetched: Fetched) -> Iterator[tuple[str, Pairs]]:
     for part, name in (("train", "train"), ("dev", "val"), ("test", "test_2016_flickr")):
         texts = [gzip.decompress(fetched(f"{name}.{language}.gz").read_bytes()).decode() for language in LANGUAGES]
         yield part, _zipped(*(text.split("\n")[:-1] for text in texts))
 
 
-def _tatoeba(fetched: Callable[[str], Path]) -> Iterator[tuple[str, Pairs]]:
+def _tatoeba(fetched: Fetched) -> Iterator[tuple[str, Pairs]]:
     """No sentence of either language is in two parts; the pairs of dev and test are taken at even distances."""
     with zipfile.ZipFile(fetched("de-en.txt.zip")) as archive:
         texts = [archive.read(f"Tatoeba.de-en.{language}").decode() for language in LANGUAGES]
@@ -117,7 +71,7 @@ _TAG = re.compile(r"</?(title|description)>")
 _SEGMENT = re.compile(r"<seg id=\"\d+\">(.*?)</seg>", re.DOTALL)
 
 
-def _iwslt14(fetched: Callable[[str], Path]) -> Iterator[tuple[str, Pairs]]:
+def _iwslt14(fetched: Fetched) -> Iterator[tuple[str, Pairs]]:
     with tarfile.open(fetched("de-en.tgz"), mode="r:gz") as archive:
         texts = {Path(one.name).name: one for one in archive.getmembers() if one.isfile()}
 
@@ -153,30 +107,30 @@ def _iwslt14(fetched: Callable[[str], Path]) -> Iterator[tuple[str, Pairs]]:
 
 def _zipped(first: list[str], second: list[str]) -> Pairs:
     if len(first) != len(second):
-        raise _OtherDataError
+        raise OtherDataError
     return zip(first, second, strict=True)
 
 
-DATA_SETS = {
-    one.name: one
-    for one in (
-        DataSet(
+DATA_SETS = tuple(
+    DataSet(name, doc, base, "sentence pairs", partial(_make, read))
+    for name, doc, base, read in (
+        (
             "iwslt14",
             "TED talks of IWSLT 2014, German-English, 160,000 sentences",
             "https://dl.fbaipublicfiles.com/fairseq/data/iwslt14",
             _iwslt14,
         ),
-        DataSet(
+        (
             "multi30k",
             "captions of pictures, German-English, 29,000 sentences",
             "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw",
             _multi30k,
         ),
-        DataSet(
+        (
             "tatoeba",
             "short sentences of the Tatoeba project, German-English, some 300,000 (CC BY 2.0 FR)",
             "https://object.pouta.csc.fi/OPUS-Tatoeba/v2023-04-12/moses",
             _tatoeba,
         ),
     )
-}
+)
