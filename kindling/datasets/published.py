@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import tarfile
 import tempfile
@@ -25,7 +26,7 @@ class OtherDataError(Exception):
 
 
 _DAMAGE = (
-    *(OtherDataError, KeyError, EOFError, ValueError),
+    *(OtherDataError, KeyError, EOFError, ValueError, csv.Error),
     *(gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile, zlib.error),
 )
 
