@@ -32,7 +32,7 @@ FAST := test-fast-stacks test-fast-unit
 VERIFICATION := tests/containers/test_verification.py
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers test-images test-jobs-in-containers check check-security format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving benchmark-fairseq clean
+.PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers test-images test-jobs-in-containers check check-security format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving benchmark-fairseq benchmark-gluon-fasttext clean
 
 help:  ## What can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -139,6 +139,9 @@ benchmark-serving: setup-tests  ## Our endpoint beside a plain server around the
 
 benchmark-fairseq: setup-tests  ## Our translator beside fairseq's own programs (DATA=folder with train, dev and test of both languages)
 	@$(BIN)/python -m benchmarks.fairseq --data '$(DATA)'
+
+benchmark-gluon-fasttext: setup-tests  ## Our Gluon fastText beside GluonNLP's script's approach and the fastText package
+	@$(BIN)/python -m benchmarks.gluon_fasttext
 
 lock: .venv/.uv  ## Resolve every lock file again
 	@for file in requirements/kindling requirements/dev $(basename $(wildcard requirements/client-*.in)) $(foreach a,$(ALGORITHMS),containers/$(a)/requirements containers/$(a)/requirements-test containers/$(a)/requirements-gpu); do \

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import corpus, handover, performance_page, scaling, word2vec
+from benchmarks import corpus, gluon_fasttext, handover, performance_page, scaling, word2vec
 from benchmarks.bars import bars
 from benchmarks.corpus import Corpus
 from benchmarks.handover import Handover
@@ -232,3 +232,22 @@ def test_sizes_are_measured_once_and_for_a_single_epoch() -> None:
         "cbow-subwords, 2 threads, dim 300",
         "batch_skipgram, 4 hosts × 1 thread, dim 300",
     }
+
+
+def test_our_gluon_fasttext_is_held_against_each_peer_by_round() -> None:
+    runs = [
+        gluon_fasttext.Run(program, ngrams, seed, pace * seed, 100, accuracy)
+        for seed in (1, 2, 3)
+        for ngrams in (1, 2)
+        for program, pace, accuracy in (
+            ("original", 10.0, 0.8),
+            ("fasttext", 80.0, 0.85),
+            ("ours", 40.0, 0.84),
+            ("ours, as the script", 20.0, 0.84),
+        )
+    ]
+    lines = gluon_fasttext.bars(runs)
+    assert lines[0] == "ngrams 1, ours: 4.00 x original's words/s (bar 3.0), 1.00 of its memory, accuracy +0.0400"
+    assert lines[1].startswith("ngrams 1, ours, as the script: 2.00 x original's words/s, ")
+    assert lines[2].startswith("ngrams 1, ours: 0.50 x fasttext's words/s, ")
+    assert len(lines) == 6

@@ -69,6 +69,7 @@ def test_a_killed_host_ends_the_job_on_the_other_with_its_name(jobs: Jobs) -> No
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_ends_the_job_on_both_hosts(jobs: Jobs) -> None:
     hosts = jobs.start({"epochs": "100000"}, hosts=2, environ={"KINDLING_HOST_SILENCE_S": "4"})
     hosts[1].read_until("End of epoch: 1")
@@ -79,6 +80,7 @@ def test_a_server_that_ends_ends_the_job_on_both_hosts(jobs: Jobs) -> None:
     assert "host algo-2" in hosts[0].failure
 
 
+@pytest.mark.slow
 def test_an_interrupted_job_of_two_hosts_goes_on_where_it_was(jobs: Jobs, tmp_path: Path) -> None:
     settings = {"epochs": "6", "batch_size": "32"}
     (whole, _) = jobs.start(settings, hosts=2)

@@ -289,7 +289,7 @@ class Fitting:
         best, enough = at.best, False
         if self._data.validation:
             with self._clock.paused():
-                found = self.measure()
+                found = self._measure()
             tell(found.accuracy, found.mean_loss)
             epoch = replace(epoch, validation_accuracy=found.accuracy, validation_loss=found.mean_loss)
             if found.accuracy > best.accuracy:
@@ -307,7 +307,7 @@ class Fitting:
             print(f"Reached patience. Best epoch: {best.epoch}, best validation accuracy: {best.accuracy:.4f}")
         return ends
 
-    def measure(self) -> Tally:
+    def _measure(self) -> Tally:
         """Accuracy and loss on the validation channel, of which each host takes a part."""
         examples = self._data.validation
         assert examples

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -105,12 +105,18 @@ def fit(
     }
     checkpoints = Checkpoints.of_job(environment, hosts, identity)
     found = checkpoints.newest() if checkpoints else None
-    start = weights_of(found, hosts) if found else first_weights(data, settings)
     updates = 0 if not found else found.state["epochs_done"] * cut.updates + found.state["step"]
     mx.random.seed(settings.seed + hosts.rank + hosts.size * updates)
     schedule = Schedule(settings.lr_schedule, settings.lr, cut.updates, settings.epochs)
     optimizer = make_optimizer(mx, settings.optimizer, schedule)
-    with parameters_of(mx, devices, environment, hosts, optimizer, start) as parameters:
+    with ExitStack() as stack:
+        cluster = None
+        if hosts.size > 1:
+            scratch = Path(stack.enter_context(TemporaryDirectory(prefix="kvstore-")))
+            cluster = stack.enter_context(Cluster(mx, environment, hosts, scratch))
+        start = weights_of(found, hosts) if found else first_weights(data, settings)
+        parameters = parameters_of(mx, devices, cluster, optimizer, start)
+        del start  # they are copied: each copy is as large as the model
         network = Network(mx, devices, parameters, settings.dropout)
         fitting = Fitting(
             network, parameters, len(devices), data, settings, hosts, environment, cut, checkpoints, found
@@ -118,24 +124,13 @@ def fit(
         return fitting.run(), fitting.history
 
 
-@contextmanager
-def parameters_of(
-    mx: Any, devices: list[Any], environment: TrainingEnvironment, hosts: Hosts, optimizer: Any, start: Weights
-) -> Iterator[Parameters]:
+def parameters_of(mx: Any, devices: list[Any], cluster: Cluster | None, optimizer: Any, start: Weights) -> Parameters:
     """Where the weights are trained: on the one device, in a kvstore of this host, or in one of all hosts."""
-    if hosts.size > 1:
-        with (
-            TemporaryDirectory(prefix="kvstore-") as scratch,
-            Cluster(mx, environment, hosts, Path(scratch)) as cluster,
-        ):
-            yield SharedParameters(
-                mx, devices, cluster.kvstore, optimizer, start.embedding, start.output, remote=cluster
-            )
-    elif len(devices) > 1:
-        kvstore = mx.kv.create("local")
-        yield SharedParameters(mx, devices, kvstore, optimizer, start.embedding, start.output)
-    else:
-        yield OwnParameters(mx, devices[0], optimizer, start.embedding, start.output)
+    if cluster:
+        return SharedParameters(mx, devices, cluster.kvstore, optimizer, start.embedding, start.output, remote=cluster)
+    if len(devices) > 1:
+        return SharedParameters(mx, devices, mx.kv.create("local"), optimizer, start.embedding, start.output)
+    return OwnParameters(mx, devices[0], optimizer, start.embedding, start.output)
 
 
 def write(environment: TrainingEnvironment, data: Data, settings: Settings, weights: Weights) -> None:
