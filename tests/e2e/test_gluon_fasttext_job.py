@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import lzma
+import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import fasttext
 import pytest
 
+from kindling.environments import python_of
 from kindling.reports import classification
 from tests.e2e.conftest import Deployment
 
@@ -32,14 +35,40 @@ def as_csv(lines: list[str]) -> str:
     return "".join(f"{label.removeprefix('__label__')},{text}\n" for label, _, text in pairs)
 
 
-def asked(deployed: Deployment, endpoint: str, texts: list[str]) -> list[str]:
-    """The endpoint's label of each text."""
+def asked(deployed: Deployment, endpoint: str, texts: list[str]) -> list[dict[str, Any]]:
+    """The endpoint's answer to each text: both labels and their probabilities."""
     runtime, found = deployed.client("sagemaker-runtime"), []
     for start in range(0, len(texts), 500):
-        body = json.dumps({"instances": texts[start : start + 500]})
+        body = json.dumps({"instances": texts[start : start + 500], "configuration": {"k": 2}})
         answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="application/json", Body=body)
-        found += [one["label"][0] for one in json.loads(answer["Body"].read())]
+        found += json.loads(answer["Body"].read())
     return found
+
+
+# Run by BlazingText's interpreter, on the model that its endpoint would load.
+BLAZINGTEXT = """
+import json, pathlib, sys
+from blazingtext.text_classifier import TextClassifier
+folder = pathlib.Path(sys.argv[1])
+texts = json.loads((folder / "texts.json").read_text())
+print(json.dumps(TextClassifier.read(folder).predict(texts, 2)))
+"""
+
+
+def exported_and_asked(deployed: Deployment, model: str, folder: Path, texts: list[str]) -> list[dict[str, Any]]:
+    """What BlazingText's server makes of the texts by the model's fastText .bin."""
+    bucket, _, key = model.removeprefix("s3://").partition("/")
+    deployed.client("s3").download_file(bucket, key, str(folder / "model.tar.gz"))
+    with tarfile.open(folder / "model.tar.gz") as archive:
+        archive.extractall(folder / "model", filter="data")
+    exported = folder / "exported"
+    exported.mkdir()
+    command = [str(python_of(ALGORITHM)), "-m", "gluon_fasttext", "export", "model", "exported/model.bin"]
+    subprocess.run(command, cwd=folder, check=True)
+    (exported / "texts.json").write_text(json.dumps(texts))
+    command = [str(python_of("blazingtext")), "-c", BLAZINGTEXT, str(exported)]
+    answers: list[dict[str, Any]] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return answers
 
 
 def accuracies(deployed: Deployment, folder: Path, count: int, hosts: int) -> tuple[float, float, dict[str, Any]]:
@@ -91,7 +120,7 @@ def accuracies(deployed: Deployment, folder: Path, count: int, hosts: int) -> tu
     _, precision, _ = theirs.test(str(folder / "held-out.txt"))
     labels, texts = zip(*((label, text) for label, _, text in (line.partition(" ") for line in held_out)), strict=True)
     found = asked(deployed, name, list(texts))
-    ours = sum(label == wanted for label, wanted in zip(found, labels, strict=True)) / len(labels)
+    ours = sum(one["label"][0] == wanted for one, wanted in zip(found, labels, strict=True)) / len(labels)
     return ours, precision, json.loads(execution["output"])
 
 
@@ -107,6 +136,13 @@ def test_a_slice_of_sst2_becomes_an_endpoint_as_right_as_fasttext(deployed: Depl
     assert scores.channel == "test"
     assert len(scores.epochs) == EPOCHS
     assert scores.epochs[-1].train_loss < scores.epochs[0].train_loss
+
+    texts = [line.partition(" ")[2] for line in labelled("dev")]
+    by_endpoint = asked(deployed, "sst2-20000-1", texts)
+    by_blazingtext = exported_and_asked(deployed, output["training"]["model_s3_uri"], tmp_path, texts)
+    for one, other in zip(by_endpoint, by_blazingtext, strict=True):
+        assert one["prob"] == pytest.approx(other["prob"], abs=1e-4)
+        assert one["label"] == other["label"] or one["prob"][0] == pytest.approx(0.5, abs=1e-4)
 
 
 @pytest.mark.slow
