@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -13,6 +14,7 @@ def main(arguments: list[str]) -> int:
 
             return train()
         case ["serve"]:
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a worker per core; NumPy reads it as it is imported
             from gluon_fasttext.serve import serve
 
             return serve()
