@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # two sanitised builds of the engine take longer than all its other tests
+
 ENGINE = Path(__file__).resolve().parents[1]
 BUILD = ENGINE.parents[1] / "build" / "fuzz"
 
@@ -65,7 +67,6 @@ def test_random_and_damaged_models_are_read_or_refused_and_crash_nothing(drivers
     fuzz(drivers / "fuzz_models", 3000)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_ten_thousand_random_corpora_and_settings_neither_crash_the_engine_nor_give_nan(drivers: Path) -> None:
     fuzz(drivers / "fuzz_engine", 10_000)

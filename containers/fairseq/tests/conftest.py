@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from contract.testing import Host
+from contract.testing import Host, Jobs
 
-from .jobs import Jobs
+from .jobs import jobs_below
 
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Iterator[Jobs]:
-    running = Jobs(tmp_path)
+    running = jobs_below(tmp_path)
     yield running
     running.kill()
 
@@ -23,6 +23,6 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Host:
     """A finished job on one host, whose checkpoints are kept."""
     folder = tmp_path_factory.mktemp("trained")
-    (host,) = Jobs(folder).start(checkpoints=folder / "checkpoints")
+    (host,) = jobs_below(folder).start(checkpoints=folder / "checkpoints")
     assert host.finish() == 0, host.output
     return host

@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from contract.testing import Channels, Host, run, start_job
+from contract.testing import Jobs, run
 
 _SUBJECTS = {"der Hund": "the dog", "die Katze": "the cat", "ein Mann": "a man", "die Frau": "the woman", "er": "he"}
 _VERBS = {"sieht": "sees", "kauft": "buys", "sucht": "seeks", "mag": "likes", "hat": "has"}
@@ -62,46 +61,9 @@ def parallel(pairs: Sequence[tuple[str, str]], stem: str = "part") -> dict[str, 
 RAW = {"train": parallel(sentences(1200, 1)), "validation": parallel(sentences(60, 2))}
 
 
-@dataclass
-class Jobs:
-    """Starts training jobs below one folder."""
-
-    folder: Path
-    started: list[Host] = field(default_factory=list)
-
-    def start(
-        self,
-        hyperparameters: Mapping[str, str | None] | None = None,
-        channels: Channels = RAW,
-        *,
-        hosts: int = 1,
-        checkpoints: Path | None = None,
-        environ: Mapping[str, str] | None = None,
-    ) -> list[Host]:
-        """Start a job of SMALL with the given hyperparameters; None takes one out."""
-        folders = [checkpoints / f"algo-{number + 1}" for number in range(hosts)] if checkpoints else []
-        job = start_job(
-            "translator",
-            self.folder / f"job-{len(self.started)}",
-            {name: text for name, text in {**SMALL, **(hyperparameters or {})}.items() if text is not None},
-            channels,
-            hosts=hosts,
-            checkpoints=folders,
-            environ={"KINDLING_CPUS_PER_HOST": "1", **(environ or {})},
-        )
-        self.started += job
-        return job
-
-    def train(self, hyperparameters: Mapping[str, str | None] | None = None, channels: Channels = RAW) -> Host:
-        """Train on one host to the end."""
-        (host,) = self.start(hyperparameters, channels)
-        host.finish()
-        return host
-
-    def kill(self) -> None:
-        """End what is still running."""
-        for host in self.started:
-            host.kill()
+def jobs_below(folder: Path) -> Jobs:
+    """Jobs of SMALL on RAW, where they do not say otherwise."""
+    return Jobs("translator", folder, SMALL, RAW)
 
 
 def translator(arguments: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[str]:

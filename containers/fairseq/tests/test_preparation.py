@@ -148,6 +148,7 @@ def test_shards_are_taken_together_and_only_the_first_validates(tmp_path: Path) 
     assert (data.pipeline.source_lang, data.pipeline.target_lang) == ("de", "en")
 
 
+@pytest.mark.slow
 def test_a_host_that_fails_ends_the_others(tmp_path: Path) -> None:
     hosts = start(tmp_path, [parallel(PAIRS[:50]), {"part.de": b"eins\n", "part.en": b"\xff\n"}], *SETTINGS)
     outputs = [host.communicate(timeout=120)[0] for host in hosts]

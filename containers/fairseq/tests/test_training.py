@@ -19,11 +19,11 @@ import pytest
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError, InvalidJobError
 from contract.paths import Paths
-from contract.testing import Host, write_input
+from contract.testing import Host, Jobs, write_input
 from contract.training import installed_algorithm
 from translator.train import train
 
-from .jobs import RAW, SMALL, Jobs, parallel, sentences, translator
+from .jobs import RAW, SMALL, parallel, sentences, translator
 
 QUICK = {"KINDLING_HOST_SILENCE_S": "4", "KINDLING_HOST_JOIN_S": "120"}
 LONG = {"max-epoch": "400"}
@@ -249,6 +249,7 @@ def test_training_that_diverges_ends_with_advice(jobs: Jobs) -> None:
     assert host.failure.startswith("ClientError: training diverged (gradients are Nan/Inf); lower lr or clip-norm.")
 
 
+@pytest.mark.slow
 def test_a_job_that_is_stopped_before_it_trains_writes_nothing_and_ends_well(jobs: Jobs) -> None:
     (host,) = jobs.start()
     host.read_until("sentence pairs")
@@ -260,6 +261,7 @@ def test_a_job_that_is_stopped_before_it_trains_writes_nothing_and_ends_well(job
     assert "The job was asked to stop before there was anything worth keeping." in host.output
 
 
+@pytest.mark.slow
 def test_checkpoints_of_another_model_are_refused_and_kept(jobs: Jobs, trained: Host, tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints" / "algo-1"
     shutil.copytree(trained.base / "checkpoints", folder)

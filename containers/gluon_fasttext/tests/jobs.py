@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
-from contract.testing import Channels, Host, start_job
+from contract.testing import Channels, Jobs
 
 _FILLERS = [f"word{number}" for number in range(60)]
 _TOPICS = {"sport": ["goal", "team", "match"], "trade": ["price", "market", "share"], "art": ["stage", "novel", "song"]}
@@ -55,45 +54,6 @@ TOPICS: Channels = {
 SMALL = {"emsize": "16", "epochs": "4", "batch_size": "64", "buckets": "20000"}
 
 
-@dataclass
-class Jobs:
-    """Starts training jobs below one folder."""
-
-    folder: Path
-    started: list[Host] = field(default_factory=list)
-
-    def start(
-        self,
-        hyperparameters: Mapping[str, str] | None = None,
-        channels: Channels | Sequence[Channels] = TOPICS,
-        *,
-        hosts: int = 1,
-        sharded: Sequence[str] = (),
-        checkpoints: Path | None = None,
-        environ: Mapping[str, str] | None = None,
-    ) -> list[Host]:
-        """Start a job of SMALL with the given hyperparameters."""
-        folders = [checkpoints / f"algo-{number + 1}" for number in range(hosts)] if checkpoints else []
-        job = start_job(
-            "gluon_fasttext",
-            self.folder / f"job-{len(self.started)}",
-            {**SMALL, **(hyperparameters or {})},
-            channels,
-            hosts=hosts,
-            sharded=sharded,
-            checkpoints=folders,
-            environ={"KINDLING_CPUS_PER_HOST": "1", **(environ or {})},
-        )
-        self.started += job
-        return job
-
-    def train(self, hyperparameters: Mapping[str, str] | None = None, channels: Channels = TOPICS) -> Host:
-        """Train on one host to the end."""
-        (host,) = self.start(hyperparameters, channels)
-        host.finish()
-        return host
-
-    def kill(self) -> None:
-        """End what is still running."""
-        for host in self.started:
-            host.kill()
+def jobs_below(folder: Path) -> Jobs:
+    """Jobs of SMALL on TOPICS, where they do not say otherwise."""
+    return Jobs("gluon_fasttext", folder, SMALL, TOPICS)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from contract.errors import ClientError
-from contract.testing import run
+from contract.testing import Jobs, run
 from gluon_fasttext.classifier import TextClassifier
 from gluon_fasttext.compatibility import load_gluonnlp
 
-from .jobs import Jobs, orders, topics
+from .jobs import orders, topics
 
 if TYPE_CHECKING:
     from contract.testing import Host

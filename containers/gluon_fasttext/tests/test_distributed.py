@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contract.testing import Jobs
 from gluon_fasttext.compatibility import load_mxnet
 from gluon_fasttext.hashing import Bags
 from gluon_fasttext.network import Network
 from gluon_fasttext.optimisation import Schedule, make_optimizer
 from gluon_fasttext.parameters import OwnParameters, Parameters, SharedParameters
 
-from .jobs import TOPICS, Jobs, as_csv, topics
+from .jobs import TOPICS, as_csv, topics
 from .test_training import metric
 
 ROWS, LABELS, DIM = 40, 3, 8

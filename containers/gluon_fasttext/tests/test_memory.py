@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .jobs import Jobs
+from contract.testing import Jobs
 
 SST2 = Path(__file__).resolve().parents[4] / "shared" / "data" / "sst2" / "sst2.train.xz"
 MXNET_BYTES = 300e6

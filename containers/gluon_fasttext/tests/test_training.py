@@ -6,17 +6,14 @@ import json
 import re
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from contract.testing import Host, Jobs
 from gluon_fasttext.classifier import TextClassifier
 
-from .jobs import TOPICS, Jobs, as_csv, as_fasttext, topics
-
-if TYPE_CHECKING:
-    from contract.testing import Host
+from .jobs import TOPICS, as_csv, as_fasttext, topics
 
 
 def metric(output: str, name: str) -> list[float]:

@@ -11,8 +11,10 @@ import time
 import urllib.request
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from contract.cores import CPUS
 
 Channels = Mapping[str, Mapping[str, bytes]]
 """Files by their names, by channel."""
@@ -108,6 +110,58 @@ def start_job(
         variables = {"SAGEMAKER_BASE_DIR": str(base), **meeting, **(environ or {})}
         started.append(Host(name, base, run(package, ["train"], variables)))
     return started
+
+
+@dataclass
+class Jobs:
+    """Starts an algorithm's training jobs below one folder.
+
+    Args:
+        hyperparameters, channels: of a job that does not say others.
+    """
+
+    package: str
+    folder: Path
+    hyperparameters: Mapping[str, str]
+    channels: Channels
+    started: list[Host] = field(default_factory=list)
+
+    def start(
+        self,
+        hyperparameters: Mapping[str, str | None] | None = None,
+        channels: Channels | Sequence[Channels] | None = None,
+        *,
+        hosts: int = 1,
+        sharded: Collection[str] = (),
+        checkpoints: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> list[Host]:
+        """Start a job, each host on one core, with some hyperparameters in place of its own; None takes one out."""
+        folders = [checkpoints / f"algo-{number + 1}" for number in range(hosts)] if checkpoints else []
+        given = {**self.hyperparameters, **(hyperparameters or {})}
+        job = start_job(
+            self.package,
+            self.folder / f"job-{len(self.started)}",
+            {name: text for name, text in given.items() if text is not None},
+            channels or self.channels,
+            hosts=hosts,
+            sharded=sharded,
+            checkpoints=folders,
+            environ={CPUS: "1", **(environ or {})},
+        )
+        self.started += job
+        return job
+
+    def train(self, hyperparameters: Mapping[str, str | None] | None = None, channels: Channels | None = None) -> Host:
+        """Train on one host to the end."""
+        (host,) = self.start(hyperparameters, channels)
+        host.finish()
+        return host
+
+    def kill(self) -> None:
+        """End what is still running."""
+        for host in self.started:
+            host.kill()
 
 
 def write_input(
