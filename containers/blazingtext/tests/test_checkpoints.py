@@ -166,7 +166,7 @@ def test_without_a_checkpoint_folder_there_are_no_checkpoints(trained: Host) -> 
     assert "heckpoint" not in trained.output
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("shared", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_two_hosts_go_on_together_whether_they_share_a_folder_or_not(
     jobs: Jobs, read_text: ReadText, tmp_path: Path, shared: bool
 ) -> None:

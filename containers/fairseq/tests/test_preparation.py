@@ -53,13 +53,12 @@ def finished(hosts: list[subprocess.Popen[str]]) -> list[str]:
     return outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parts",
     [
         pytest.param([parallel(PAIRS), parallel(PAIRS)], id="the same files"),
-        pytest.param(
-            [parallel(PAIRS[:350], "a"), parallel(PAIRS[350:], "b")], id="files of their own", marks=pytest.mark.slow
-        ),
+        pytest.param([parallel(PAIRS[:350], "a"), parallel(PAIRS[350:], "b")], id="files of their own"),
     ],
 )
 def test_hosts_prepare_shards_with_the_dictionaries_of_all_that_are_trained_on(

@@ -102,6 +102,7 @@ def test_the_originals_notebook_runs_unchanged_on_binarised_data(trained: Host, 
     assert evaluation(host)["samples"][0]["source"] == sentences(20, 2)[0][0]
 
 
+@pytest.mark.slow
 def test_two_hosts_learn_as_one_with_twice_the_batches(jobs: Jobs) -> None:
     short = {"max-epoch": "3", "max-tokens": "400"}
     first, second = jobs.start(short, hosts=2, environ=QUICK)
