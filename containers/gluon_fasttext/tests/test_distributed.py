@@ -152,6 +152,32 @@ def test_two_devices_update_as_one_and_a_state_that_was_put_back_goes_on(optimiz
         assert all(np.allclose(*pair, atol=1e-5) for pair in zip(expected, found, strict=True))
 
 
+NOTHING = Bags(np.empty(0, np.int64), np.zeros(1, np.int64), np.empty(0, np.int64))
+
+
+@pytest.mark.parametrize("parts", ["the second device has no text", "a text has no feature", "no text has a feature"])
+def test_texts_that_are_few_or_have_no_feature_are_trained_on(parts: str) -> None:
+    mx = load_mxnet(1)
+    devices = [mx.cpu(0), mx.cpu(1)]
+    optimizer = make_optimizer(mx, "adagrad", Schedule("constant", 0.1, 1, 1))
+    parameters = SharedParameters(mx, devices, mx.kv.create("local"), optimizer, *first_weights())
+    network = Network(mx, devices, parameters, 0.0)
+    one, label = Bags(np.array([3]), np.array([0, 1]), np.array([1])), np.array([1])
+    empty = Bags(np.empty(0, np.int64), np.zeros(2, np.int64), np.zeros(1, np.int64))
+    given = {
+        "the second device has no text": [(one, label), (NOTHING, np.empty(0, np.int64))],
+        "a text has no feature": [(one, label), (empty, label)],
+        "no text has a feature": [(empty, label), (empty, label)],
+    }[parts]
+    network.train(given, sum(len(labels) for _, labels in given))
+    tally = network.take_tally()
+    assert tally.texts == sum(len(labels) for _, labels in given)
+    assert np.isfinite(tally.loss)
+    assert np.isfinite(network.scores(empty)).all()
+    changed = np.flatnonzero((parameters.embedding() != first_weights()[0]).any(axis=1))
+    assert changed.tolist() == ([] if parts == "no text has a feature" else [3])
+
+
 @pytest.mark.parametrize(
     ("kind", "rates"), [("linear", [1, 0.75, 0.5, 0.25]), ("halve", [1, 1, 0.5, 0.5]), ("constant", [1] * 4)]
 )

@@ -46,8 +46,13 @@ def test_fasttexts_form_may_have_several_labels_anywhere_and_lines_without_one(t
 
 
 def test_files_of_both_forms_and_packed_ones_may_lie_beside_each_other(tmp_path: Path) -> None:
-    found = read(tmp_path, a=b"__label__x one\n", b=gzip.compress(b"\xef\xbb\xbfy,two\n"), c=b'"z","three"\n')
+    found = read(tmp_path, a=b"__label__x one\n", b=gzip.compress(b"y,two\n"), c=b'"z","three"\n')
     assert [labels for labels, _ in found] == [[b"__label__x"], [b"__label__y"], [b"__label__z"]]
+
+
+@pytest.mark.parametrize("line", [b"__label__x one\n", b"x,one\n", b'"x","one"\n'])
+def test_a_byte_order_mark_is_no_part_of_the_first_label(tmp_path: Path, line: bytes) -> None:
+    assert read(tmp_path, part=b"\xef\xbb\xbf" + line) == [([b"__label__x"], [b"one"])]
 
 
 @pytest.mark.parametrize(

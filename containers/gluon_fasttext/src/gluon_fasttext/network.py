@@ -70,6 +70,8 @@ class Network:
         for (_, labels), (_, matrix), embedding, output, device in zip(
             parts, matrices, embeddings, outputs, self._devices, strict=True
         ):
+            if not len(labels):  # MXNet's arrays are never empty
+                continue
             embedding.attach_grad(stype="row_sparse")
             output.attach_grad()
             target = self._mx.nd.array(labels, ctx=device)
@@ -79,8 +81,17 @@ class Network:
                 total = losses.sum() / texts
             total.backward()
             self._note(losses, scores, target)
-        gradients = [embedding.grad.data for embedding in embeddings]
-        self._parameters.push(gradients, [output.grad for output in outputs])
+        has_rows = [len(bags.rows) > 0 for bags, _ in parts]
+        self._parameters.push(
+            [
+                embedding.grad.data if has else embedding.zeros_like()
+                for embedding, has in zip(embeddings, has_rows, strict=True)
+            ],
+            [
+                output.grad if len(labels) else output.zeros_like()
+                for output, (_, labels) in zip(outputs, parts, strict=True)
+            ],
+        )
 
     def scores(self, bags: Bags) -> NDArray[np.float32]:
         """What the softmax is taken of, shape (texts, labels); on the first device."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +84,10 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _lines_of(channel: InputChannel, path: Path, file: BinaryIO) -> Iterator[tuple[list[bytes], bytes]]:
-    first = next((line for line in file if line.strip()), b"").lstrip(b"\xef\xbb\xbf").lstrip()
-    file.seek(0)
+    begin = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+    file.seek(begin)
+    first = next((line for line in file if line.strip()), b"").lstrip()
+    file.seek(begin)
     if first.startswith(_PREFIX):
         yield from _fasttext_lines(file)
     elif first.startswith(b'"'):
@@ -131,7 +134,7 @@ def _encoded(fields: Sequence[str]) -> bytes:
 
 
 def _label(channel: InputChannel, path: Path, number: int, field: bytes) -> bytes:
-    words = field.lstrip(b"\xef\xbb\xbf").split()
+    words = field.split()
     if not words:
         raise ClientError(
             f"channel {channel.name!r}: line {number} of {path.name} has no label; a line is label,text, or fastText's"
