@@ -14,19 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from contract.record_message import Record, Tensor, decode, encode
 from contract.recordio import MAGIC, RecordIOError
-from contract.recordio_protobuf import (
-    Batch,
-    Record,
-    Rows,
-    Tensor,
-    decode,
-    encode,
-    read_batches,
-    write,
-    write_dense,
-    write_sparse,
-)
+from contract.recordio_protobuf import Batch, Rows, read_batches, write, write_dense, write_sparse
 
 # What sagemaker.amazon.common 2 writes of [[1, 2, 3.5]] as float32 with label 1.0, of [[1, 2, 300]] as int64 with label
 # 1, of [[1, 2, 3.5]] as float64 without one, and of the sparse [[0, 2, 0, 3.5]] with label 1.0.

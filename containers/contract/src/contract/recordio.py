@@ -15,7 +15,7 @@ from typing import BinaryIO
 MAGIC = 0xCED7230A
 LARGEST = (1 << 29) - 1  # bytes of a part's payload: what 29 bits can say
 
-_HEADER = struct.Struct("<II")
+HEADER = struct.Struct("<II")
 _MAGIC = struct.pack("<I", MAGIC)
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 _BLOCK_BYTES = 1 << 20
@@ -36,17 +36,17 @@ def read_records(stream: BinaryIO, largest: int = LARGEST) -> Iterator[bytes]:
     Raises:
         RecordIOError: a part without the magic number, a record above `largest`, parts out of order, or an early end.
     """
-    source = _Source(stream)
+    source = Window(stream)
     parts: list[bytes] = []
     size = 0
     while True:
         at = source.offset
-        header = source.take(_HEADER.size)
+        header = source.take(HEADER.size)
         if not header and not parts:
             return
-        if len(header) < _HEADER.size:
+        if len(header) < HEADER.size:
             raise _cut_off(at, "a record's header" if header else "the next part of a record")
-        magic, described = _HEADER.unpack(header)
+        magic, described = HEADER.unpack(header)
         flag, length = described >> 29, described & LARGEST
         if magic != MAGIC:
             raise RecordIOError(f"at byte {at} of the stream, there is {magic:#010x} where a record must begin.")
@@ -84,18 +84,23 @@ def framed(payload: bytes) -> bytes:
         ValueError: the payload needs a part of more than 2^29 - 1 bytes.
     """
     if _MAGIC not in payload:
-        return _framed_part(_WHOLE, payload)
+        return framed_part(payload)
     parts = _parts(payload)
     if len(parts) == 1:
-        return _framed_part(_WHOLE, payload)
+        return framed_part(payload)
     flags = [_FIRST, *[_MIDDLE] * (len(parts) - 2), _LAST]
-    return b"".join(map(_framed_part, flags, parts))
+    return b"".join(map(framed_part, parts, flags))
 
 
-def _framed_part(flag: int, part: bytes) -> bytes:
+def framed_part(part: bytes, flag: int = _WHOLE) -> bytes:
+    """One part: its header, the payload and its padding; a whole record unless a flag says otherwise.
+
+    Raises:
+        ValueError: it has more than 2^29 - 1 bytes.
+    """
     if len(part) > LARGEST:
         raise ValueError(f"a part of {len(part)} bytes cannot be written; RecordIO's parts have at most {LARGEST}.")
-    return b"%b%b%b" % (_HEADER.pack(MAGIC, flag << 29 | len(part)), part, bytes(-len(part) % 4))
+    return b"%b%b%b" % (HEADER.pack(MAGIC, flag << 29 | len(part)), part, bytes(-len(part) % 4))
 
 
 def _parts(payload: bytes) -> list[bytes]:
@@ -111,39 +116,40 @@ def _parts(payload: bytes) -> list[bytes]:
     return [*parts, payload[begun:]]
 
 
-class _Source:
-    """A stream read in blocks. `offset` counts the bytes that were taken."""
+class Window:
+    """A stream read in blocks: what was read and not taken is `data` from `at` on. `offset` counts what was taken."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._block, self._at = b"", 0
-        self.offset = 0
+        self.data, self.at, self.offset = memoryview(b""), 0, 0
+
+    @property
+    def available(self) -> int:
+        """Bytes that were read and not yet taken."""
+        return len(self.data) - self.at
+
+    def fill(self, count: int) -> bool:
+        """Read on until `count` bytes are available; whether they are."""
+        if self.available < count:
+            pieces, held = [self.data[self.at :]], self.available
+            # A pipe gives what it holds, not all that was asked for.
+            while held < count and (block := self._stream.read(_BLOCK_BYTES)):
+                pieces.append(memoryview(block))
+                held += len(block)
+            self.data, self.at = memoryview(b"".join(pieces)), 0
+        return self.available >= count
+
+    def skip(self, count: int) -> None:
+        """Take bytes that are available."""
+        self.at += count
+        self.offset += count
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes, fewer at the end of the stream."""
-        end = self._at + count
-        if end <= len(self._block):
-            taken = self._block[self._at : end]
-            self._at = end
-        else:
-            taken = self._gather(count)
-        self.offset += len(taken)
+        self.fill(count)
+        taken = bytes(self.data[self.at : self.at + count])
+        self.skip(len(taken))
         return taken
-
-    def _gather(self, count: int) -> bytes:
-        pieces = [self._block[self._at :]]
-        missing = count - len(pieces[0])
-        self._block, self._at = b"", 0
-        while missing > 0:
-            # A pipe gives what it holds, not all that was asked for.
-            block = self._stream.read(_BLOCK_BYTES)
-            if not block:
-                break
-            pieces.append(block[:missing])
-            if len(block) > missing:
-                self._block, self._at = block, missing
-            missing -= len(pieces[-1])
-        return b"".join(pieces)
 
 
 def _cut_off(at: int, what: str) -> RecordIOError:
