@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,8 +50,7 @@ def data_sets() -> dict[str, DataSet]:
     """All that can be got, by name."""
     from kindling.datasets import labelled_text, parallel_text
 
-    return {found.name: found for found in sorted((*labelled_text.DATA_SETS, *parallel_text.DATA_SETS), key=_name)}
-
-
-def _name(found: DataSet) -> str:
-    return found.name
+    return {
+        found.name: found
+        for found in sorted((*labelled_text.DATA_SETS, *parallel_text.DATA_SETS), key=attrgetter("name"))
+    }

@@ -54,7 +54,7 @@ def test_lines_are_answered_in_lines(client: httpx.Client) -> None:
     [
         ({"instances": [1]}, "every instance must be a string, a text."),
         ({"instances": ["a"], "configuration": {"beam": 2}}, "known is k."),
-        ({"instances": ["a"], "configuration": {"k": 0}}, "k"),
+        ({"instances": ["a"], "configuration": {"k": 0}}, "k=0 is not valid; it must be an integer from 1."),
         (b"{", "JSON"),
     ],
 )

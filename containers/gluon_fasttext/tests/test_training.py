@@ -50,6 +50,12 @@ def test_every_optimizer_learns(jobs: Jobs, optimizer: str) -> None:
     assert metric(host.output, "validation_accuracy")[-1] > 0.9, host.output
 
 
+def test_the_gpu_minus_one_is_the_cpu(jobs: Jobs) -> None:
+    host = jobs.train({"epochs": "1", "gpu": "-1"})
+    assert host.process.returncode == 0
+    assert "Training on cpu(0) of 1 host(s)." in host.output
+
+
 def test_the_same_seed_gives_the_same_model_on_one_host_and_another_seed_another(jobs: Jobs) -> None:
     models = [
         np.load(jobs.train({"epochs": "1", "dropout": "0.2", "seed": seed}).model / "embedding.npy") for seed in "112"

@@ -141,19 +141,13 @@ def tell_accuracy(
 
 
 def model_settings(settings: Classification) -> fasttext_format.Settings:
-    """The hyperparameters as a fastText .bin records them; what a classifier does without has fastText's defaults."""
-    return fasttext_format.Settings(
-        architecture="supervised",
+    """The hyperparameters as a fastText .bin records them."""
+    return fasttext_format.classifier_settings(
         dim=settings.vector_dim,
-        window_size=5,
         epochs=settings.epochs,
         min_count=settings.min_count,
-        negative_samples=5,
-        buckets=settings.buckets if settings.word_ngrams > 1 else 0,
-        min_char=0,
-        max_char=0,
-        sampling_threshold=1e-4,
         word_ngrams=settings.word_ngrams,
+        buckets=settings.buckets,
         loss=settings.loss,
     )
 

@@ -66,6 +66,32 @@ class QuantisedMatrix(Protocol):
     def write(self, file: BinaryIO) -> None: ...
 
 
+def classifier_settings(
+    *,
+    dim: int,
+    epochs: int,
+    min_count: int,
+    word_ngrams: int,
+    buckets: int,
+    loss: Literal["hs", "ns", "softmax", "ova"],
+) -> Settings:
+    """A classifier's settings: what it does without has fastText's defaults, and without n-grams it has no buckets."""
+    return Settings(
+        architecture="supervised",
+        dim=dim,
+        window_size=5,
+        epochs=epochs,
+        min_count=min_count,
+        negative_samples=5,
+        buckets=buckets if word_ngrams > 1 else 0,
+        min_char=0,
+        max_char=0,
+        sampling_threshold=1e-4,
+        word_ngrams=word_ngrams,
+        loss=loss,
+    )
+
+
 def is_fasttext(path: Path) -> bool:
     """Whether a file begins as fastText's models do.
 

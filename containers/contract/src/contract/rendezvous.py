@@ -299,6 +299,13 @@ def master_address(environment: TrainingEnvironment, patience: float) -> tuple[s
             time.sleep(0.5)
 
 
+def free_port(address: str) -> int:
+    """A port of one of this host's addresses that nobody listens on now."""
+    with closing(socket.socket()) as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
 def address_towards(address: str, port: int) -> str:
     """The address of this host that faces the given one; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

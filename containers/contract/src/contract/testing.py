@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from contract import rendezvous
 from contract.cores import CPUS
 
 Channels = Mapping[str, Mapping[str, bytes]]
@@ -231,6 +231,4 @@ def _answers(address: str) -> bool:
 
 def free_port() -> int:
     """A port of the loopback address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return rendezvous.free_port("127.0.0.1")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 from contract.checkpoints import INTERVAL
 from contract.environment import TrainingEnvironment
 from contract.errors import ClientError
-from contract.rendezvous import Hosts, Patience, master_address, rendezvous
+from contract.rendezvous import Hosts, Patience, free_port, master_address, rendezvous
 from contract.specification import Value
 from contract.training import run_training
 from translator import artifact, evaluation
@@ -179,11 +177,7 @@ def _meeting_place(environment: TrainingEnvironment, hosts: Hosts) -> str:
     """Where the training processes of all hosts meet: a free port of the first host."""
     alone = hosts.size == 1  # its name need not be known to anybody
     address = "127.0.0.1" if alone else master_address(environment, Patience.from_environ().join)[0]
-    port = 0
-    if environment.is_master:
-        with closing(socket.socket()) as probe:
-            probe.bind((address, 0))
-            port = probe.getsockname()[1]
+    port = free_port(address) if environment.is_master else 0
     return f"tcp://{address}:{hosts.exchange(port)[0]}"
 
 

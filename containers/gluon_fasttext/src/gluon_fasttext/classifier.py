@@ -104,7 +104,7 @@ class TextClassifier:
             used[used_buckets] = True
             rows = rows_of_buckets(used, len(vocabulary.words))
             self._hashing = Hashing(config.ngrams, config.buckets, rows)
-        self._row_of, self._hashes = vocabulary.row_of, vocabulary.hashes
+        self._hashes = vocabulary.hashes
 
     @classmethod
     def read(cls, folder: Path) -> TextClassifier:
@@ -156,7 +156,7 @@ class TextClassifier:
 
     def _bags(self, texts: Sequence[Sequence[bytes]]) -> Bags:
         flat = [token for text in texts for token in text]
-        rows = np.fromiter((self._row_of.get(token, NO_ROW) for token in flat), np.int64, len(flat))
+        rows = self.vocabulary.rows(flat)
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
         hashes = np.zeros(len(flat), np.int32)
         if self.config.ngrams > 1:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from contract.environment import TrainingEnvironment
 from contract.errors import AlgorithmError
-from contract.rendezvous import Hosts, Patience, address_towards, master_address
+from contract.rendezvous import Hosts, Patience, address_towards, free_port, master_address
 from contract.training import report_failure
 from gluon_fasttext.compatibility import SAID_IN_EACH_THREAD
 from gluon_fasttext.kvstore_process import RANK, RESTORE, SAVE, STATE_FILE
@@ -53,7 +52,7 @@ class Cluster:
         patience = Patience.from_environ().join
         first = master_address(self._environment, patience)[0]
         own = address_towards(first, 9)
-        port = self._hosts.exchange(_free_port(own) if self._environment.is_master else 0)[0]
+        port = self._hosts.exchange(free_port(own) if self._environment.is_master else 0)[0]
         settings = {
             "DMLC_PS_ROOT_URI": first,
             "DMLC_PS_ROOT_PORT": str(port),
@@ -130,9 +129,3 @@ def _pass_on(log: IO[bytes]) -> None:
         if SAID_IN_EACH_THREAD not in line:
             sys.stderr.buffer.write(line)
             sys.stderr.buffer.flush()
-
-
-def _free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])

@@ -87,11 +87,6 @@ class Examples:
     def __len__(self) -> int:
         return len(self._starts)
 
-    @property
-    def tokens(self) -> int:
-        """Of all texts, their ends counted."""
-        return int(self._lengths.sum())
-
     def tokens_of(self, texts: NDArray[np.int64]) -> int:
         """Of some texts, by their numbers."""
         return int(self._lengths[texts].sum())
@@ -142,7 +137,7 @@ class Encoding:
     """What makes examples of texts that were read: the rows and hashes of the tokens, the numbers of the labels."""
 
     def __init__(self, words: Numbers, labels: Numbers, vocabulary: Vocabulary) -> None:
-        self._rows = vocabulary.rows(words, len(words))
+        self._rows = vocabulary.rows(words)
         self._hashes = word_hashes(list(words))
         numbers = vocabulary.number_of
         self._labels = np.fromiter((numbers.get(label, -1) for label in labels), np.int64, len(labels))
@@ -167,17 +162,6 @@ def hashing_of(examples: Examples, words: int, ngrams: int, buckets: int, hosts:
     for packed in hosts.share(np.packbits(used).tobytes()) if hosts.size > 1 else []:
         used |= np.unpackbits(np.frombuffer(packed, np.uint8), count=buckets).astype(bool)
     return Hashing(ngrams, buckets, rows_of_buckets(used, words))
-
-
-def at_least_one(examples: Examples, channel: str) -> Examples:
-    """The examples themselves.
-
-    Raises:
-        ClientError: there are none.
-    """
-    if not len(examples):
-        raise ClientError(f"channel {channel!r} holds no line with a label that channel 'train' has.")
-    return examples
 
 
 @dataclass(frozen=True)
@@ -219,5 +203,7 @@ def read_data(
     encoding = Encoding(words, labels, vocabulary)
     own = encoding.examples(texts)
     hashing = hashing_of(own, len(vocabulary.words), ngrams, buckets, hosts)
-    measured = at_least_one(encoding.examples(further), "validation") if further else None
+    measured = encoding.examples(further) if further else None
+    if measured is not None and not len(measured):
+        raise ClientError("channel 'validation' holds no line with a label that channel 'train' has.")
     return Data(vocabulary, hashing, own, measured)

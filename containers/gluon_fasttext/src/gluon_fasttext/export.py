@@ -22,18 +22,12 @@ def export(source: Path, target: Path, _options: Mapping[str, Value | None]) -> 
     """
     model = TextClassifier.read(source)
     config, words = model.config, model.vocabulary
-    settings = fasttext_format.Settings(
-        architecture="supervised",
+    settings = fasttext_format.classifier_settings(
         dim=model.output.shape[1],
-        window_size=5,
         epochs=config.epochs,
         min_count=config.min_count,
-        negative_samples=5,
-        buckets=config.buckets if config.ngrams > 1 else 0,
-        min_char=0,
-        max_char=0,
-        sampling_threshold=1e-4,
         word_ngrams=config.ngrams,
+        buckets=config.buckets,
         loss="softmax",
     )
     fasttext_format.write(

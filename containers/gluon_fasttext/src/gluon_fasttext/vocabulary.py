@@ -6,7 +6,7 @@ import json
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,10 +58,10 @@ class Vocabulary:
         """The number of each label."""
         return {label.encode(): number for number, label in enumerate(self.labels)}
 
-    def rows(self, words: Iterable[bytes], count: int) -> NDArray[np.int64]:
-        """The rows of words, shape (count,); NO_ROW of others."""
+    def rows(self, words: Collection[bytes]) -> NDArray[np.int64]:
+        """The rows of words, shape (len(words),); NO_ROW of others."""
         known = self.row_of
-        return np.fromiter((known.get(word, NO_ROW) for word in words), np.int64, count)
+        return np.fromiter((known.get(word, NO_ROW) for word in words), np.int64, len(words))
 
     @cached_property
     def hashes(self) -> NDArray[np.int32]:
