@@ -11,8 +11,8 @@ from blazingtext.model import Model, model_file
 from blazingtext.text_classifier import TextClassifier
 from blazingtext.word_vectors import WordVectors
 from contract.errors import ClientError
+from contract.memory import container_bytes
 from contract.serving import Handlers, run_server
-from contract.serving.memory import container_bytes
 from contract.text_classification import requests as text_requests
 
 _HELD_SHARE = 0.25  # of the container's memory

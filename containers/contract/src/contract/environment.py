@@ -25,8 +25,8 @@ class TrainingEnvironment:
     """One host's view of a training job.
 
     `hyperparameters` are typed and complete (`Algorithm.parse_hyperparameters`). `cpus` is the number of cores that
-    this host may use. `stopping` is set once the service asked the job to stop (SIGTERM): training should then save
-    what it has and return.
+    this host may use. `tuned` says that a tuning job launched this one. `stopping` is set once the service asked the
+    job to stop (SIGTERM): training should then save what it has and return.
     """
 
     algorithm: Algorithm
@@ -38,6 +38,7 @@ class TrainingEnvironment:
     network_interface: str | None = None
     job_name: str = ""
     cpus: int = 1
+    tuned: bool = False
     stopping: threading.Event = field(default_factory=threading.Event, compare=False)
 
     @property
@@ -74,7 +75,8 @@ class TrainingEnvironment:
         paths = paths or Paths.from_environ(environ)
         resources = _read_json(paths.resource_config)
         hosts = tuple(sorted(resources.get("hosts", ("algo-1",)), key=_host_number))
-        given = {name: text for name, text in _read_json(paths.hyperparameters).items() if name != _TUNED_FOR}
+        given = _read_json(paths.hyperparameters)
+        tuned = bool(given.pop(_TUNED_FOR, ""))
         hyperparameters = algorithm.parse_hyperparameters(given, len(hosts))
         channels = _channels(algorithm, paths)
         algorithm.check_channels(hyperparameters, {name: channel.input_mode for name, channel in channels.items()})
@@ -88,6 +90,7 @@ class TrainingEnvironment:
             network_interface=resources.get("network_interface_name"),
             job_name=environ.get("TRAINING_JOB_NAME", ""),
             cpus=available_cpus(environ),
+            tuned=tuned,
         )
 
 

@@ -34,6 +34,7 @@ class Hyperparameter(_Frozen):
     required: bool = False
     default: Value | None = None
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = Field(default=(), description="strings that may stand in place of a value, such as auto")
     range: tuple[float, float] | None = Field(default=None, description="inclusive bounds")
     above: float | None = Field(default=None, description="exclusive lower bound")
     below: float | None = Field(default=None, description="exclusive upper bound")
@@ -50,7 +51,9 @@ class Hyperparameter(_Frozen):
         bounds = [
             f"{word} {bound:g}" for word, bound in (("above", self.above), ("below", self.below)) if bound is not None
         ]
-        return f"{words} {' and '.join(bounds)}".strip()
+        return ", ".join([f"{words} {' and '.join(bounds)}".strip(), *self.words[:-1]]) + (
+            f" or {self.words[-1]}" if self.words else ""
+        )
 
     def parse(self, name: str, text: object, kind: str = "hyperparameter") -> Value:
         """The typed value of `text`, as SageMaker's string or already typed; `kind` is what errors call it.
@@ -72,6 +75,8 @@ class Hyperparameter(_Frozen):
                 raise ValueError(text)
             return text
         written = str(text).strip()
+        if written.lower() in self.words:
+            return written.lower()
         if self.type == "bool":
             if written.lower() in _TRUE | _FALSE:
                 return written.lower() in _TRUE
@@ -86,7 +91,7 @@ class Hyperparameter(_Frozen):
         if isinstance(value, bool):
             return True
         if isinstance(value, str):
-            return not self.choices or value in self.choices
+            return value in self.words or not self.choices or value in self.choices
         inside = self.range is None or self.range[0] <= value <= self.range[1]
         # Written so that NaN fails every bound.
         return (

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from contract.errors import ClientError, InvalidJobError
-from contract.serving.handlers import JSON, Handler, Handlers, encode
+from contract.serving.handlers import JSON, Handler, Handlers, bare, encode
 from contract.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -86,17 +86,17 @@ class Application:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    def at_once(self, method: bytes, path: bytes, content_type: str, body: bytes) -> Answer | None:
+    def at_once(self, method: bytes, path: bytes, content_type: str, accept: str, body: bytes) -> Answer | None:
         """The answer to a short request, given without waiting for anything; None where that cannot be."""
         if path == b"/invocations" and method == b"POST":
-            return self.answer_at_once(self._handlers, content_type, body)
+            return self.answer_at_once(self._handlers, content_type, accept, body)
         if path == b"/ping" and method == b"GET":
             return self._fixed["/ping"]
         return None
 
-    def answer_at_once(self, handlers: Handlers, given: str, body: bytes) -> Answer | None:
+    def answer_at_once(self, handlers: Handlers, given: str, accept: str, body: bytes) -> Answer | None:
         """A model's answer to a short body; None where it takes long."""
-        content_type, handler = _choose(handlers, given)
+        content_type, handler = _choose(handlers, given, accept)
         if handler is None:
             return _unsupported(handlers, given)
         try:
@@ -129,7 +129,7 @@ class Application:
     async def invoke(self, handlers: Handlers, scope: Scope, receive: Receive) -> Answer:
         """A model's answer to any body."""
         given = header(scope, b"content-type")
-        content_type, handler = _choose(handlers, given)
+        content_type, handler = _choose(handlers, given, header(scope, b"accept"))
         if handler is None:
             return _unsupported(handlers, given)
         try:
@@ -191,11 +191,14 @@ def not_allowed(method: str, allowed: str) -> Answer:
     return refusal(405, f"the method {method} is not supported here; it must be {allowed}.")._replace(allow=allowed)
 
 
-def _choose(handlers: Handlers, given: str) -> tuple[str, Handler | None]:
-    """The content type, without its parameters, and its handler."""
-    content_type = given.partition(";")[0].strip().lower() if given else ""
-    content_type = content_type or next(iter(handlers))
-    return content_type, handlers.get(content_type)
+def _choose(handlers: Handlers, given: str, accept: str) -> tuple[str, Handler | None]:
+    """The answer's content type, and the handler that gives it."""
+    content_type = (bare(given) if given else "") or next(iter(handlers))
+    handler = handlers.get(content_type)
+    if handler is None:
+        return content_type, None
+    handler = handler.for_accept(accept)
+    return handler.content_type or content_type, handler
 
 
 def _unsupported(handlers: Handlers, given: str) -> Answer:

@@ -64,7 +64,7 @@ class Connection(HttpToolsProtocol):
         self._stays = True
         self._length = self._header_bytes = 0
         self._chunks: list[bytes] = []
-        self._content_type = b""
+        self._content_type = self._accept = b""
         self._unusual = False
         self._leaving = False  # the last answer is on its way
 
@@ -75,7 +75,7 @@ class Connection(HttpToolsProtocol):
         self.expect_100_continue = False
         self._receiving, self._unusual = True, False
         self._length = self._header_bytes = 0
-        self._content_type = b""
+        self._content_type = self._accept = b""
         self._chunks = []
 
     def on_url(self, url: bytes) -> None:
@@ -100,6 +100,8 @@ class Connection(HttpToolsProtocol):
             self._length = int(value)
         elif name == b"content-type":
             self._content_type = value
+        elif name == b"accept":
+            self._accept = value
         elif name == b"expect":
             self._unusual = True
             self.expect_100_continue = value.lower() == b"100-continue"
@@ -133,7 +135,8 @@ class Connection(HttpToolsProtocol):
         if self._leaving or self.transport.is_closing():
             return  # the client had said that no further request would come
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        answer = self._at_once(self.parser.get_method(), self.url, self._content_type.decode("latin-1"), body)
+        content_type, accept = self._content_type.decode("latin-1"), self._accept.decode("latin-1")
+        answer = self._at_once(self.parser.get_method(), self.url, content_type, accept, body)
         if answer is not None:
             self._write(answer)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -35,10 +35,27 @@ class Handler:
     """One content type's way from a request's body to the answer's; both raise ClientError for what they refuse.
 
     `at_once` gives None where the answer takes so long that other requests would wait for it; `answer` always answers.
+    The answer has the request's content type, or `content_type`. A request whose Accept names one of `accepting` is
+    answered by that handler; any other Accept is ignored.
     """
 
     answer: Callable[[bytes], bytes]
     at_once: Callable[[bytes], bytes | None] = lambda _body: None
+    content_type: str = ""
+    accepting: Mapping[str, Handler] = field(default_factory=dict)
+
+    def for_accept(self, accept: str) -> Handler:
+        """The handler of a request with this Accept, "" where it has none."""
+        if self.accepting and accept:
+            for part in accept.split(","):
+                if found := self.accepting.get(bare(part)):
+                    return found
+        return self
+
+
+def bare(content_type: str) -> str:
+    """A content type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 Handlers = Mapping[str, Handler]
@@ -69,7 +86,7 @@ def instances_handler(predict: Predict, configure: Configure = plain, cheap: Che
     """The application/json handler: {"instances": [...], "configuration": {...}} to a list, one item per instance."""
 
     def read(body: bytes) -> tuple[list[Any], list[Any]]:
-        request = _decode(body, "the request")
+        request = decode(body, "the request")
         if not isinstance(request, dict) or "instances" not in request:
             raise ClientError('the request has no "instances"; it must be {"instances": [...]}.')
         instances, configuration = request["instances"], request.get("configuration")
@@ -131,7 +148,7 @@ def lines_handler(
         return numbers, instances, options
 
     def read_line(number: int, line: bytes) -> tuple[Any, Any]:
-        record = _decode(line, f"line {number}")
+        record = decode(line, f"line {number}")
         if not isinstance(record, dict):
             raise ClientError(f"line {number} is {kind(record)}; it must be an object.")
         try:
@@ -198,7 +215,14 @@ def at_least_one(name: str, value: object) -> int:
     return min(value, 2**31 - 1)
 
 
-def _decode(body: bytes, where: str) -> Any:
+def decode(body: bytes, where: str) -> Any:
+    """What JSON says.
+
+    Args:
+        where: what errors call it: "line 3".
+    Raises:
+        ClientError: it is not JSON.
+    """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

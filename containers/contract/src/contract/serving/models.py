@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, quote, unquote
 import orjson
 
 from contract.errors import ClientError, is_users_mistake
+from contract.memory import files_bytes, private_bytes
 from contract.serving.application import Answer, Application, BodyTooLargeError, Receive, Scope, not_allowed, refusal
 from contract.serving.handlers import Handlers, encode, kind, short
-from contract.serving.memory import files_bytes, private_bytes
 from contract.serving.registry import Entry, Registry
 from contract.serving.settings import ServingSettings
 
@@ -45,13 +45,13 @@ class MultiModelApplication(Application):
         self._mapped: dict[str, tuple[tuple[int, int], Handlers]] = {}  # this worker's, by name, with their versions
         self._mapping: dict[str, asyncio.Lock] = {}
 
-    def at_once(self, method: bytes, path: bytes, content_type: str, body: bytes) -> Answer | None:
+    def at_once(self, method: bytes, path: bytes, content_type: str, accept: str, body: bytes) -> Answer | None:
         """The answer to a short request to a model that this worker has mapped."""
         if method == b"POST" and path.startswith(b"/models/") and path.endswith(b"/invoke"):
             name = path[len(_MODELS) + 1 : -len(_INVOKE)].decode("ascii", "replace")
             handlers = self._present(unquote(name) if "%" in name else name)
-            return self.answer_at_once(handlers, content_type, body) if handlers else None
-        return super().at_once(method, path, content_type, body) if method == b"GET" else None
+            return self.answer_at_once(handlers, content_type, accept, body) if handlers else None
+        return super().at_once(method, path, content_type, accept, body) if method == b"GET" else None
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """The answer to any request."""

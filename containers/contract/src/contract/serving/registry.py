@@ -18,7 +18,7 @@ from pathlib import Path
 
 import orjson
 
-from contract.serving.memory import container_bytes
+from contract.memory import container_bytes
 from contract.serving.settings import ServingSettings
 
 _MODELS_SHARE = 0.8  # of the container's memory; the rest is for the server and the requests
