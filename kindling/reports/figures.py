@@ -71,6 +71,17 @@ def epoch_curves(name: str, by_label: Mapping[str, Curve]) -> str:
     return _svg(figure, f"{name} by epoch")
 
 
+def answers(scores: Sequence[float], labels: Sequence[float]) -> str:
+    """A point for each score at its label, and the line on which all would lie, as an <svg> element."""
+    figure, axes = _axes(width=5.4, height=4.2)
+    ends = (min(labels), max(labels))
+    axes.plot(ends, ends, color=_FAINT, linewidth=1)
+    axes.scatter(labels, scores, s=7, color=_SERIES[0], alpha=0.5, linewidths=0)
+    axes.set_xlabel("label", color=_FAINT, fontsize=8)
+    axes.set_ylabel("score", color=_FAINT, fontsize=8)
+    return _svg(figure, "Scores by labels")
+
+
 def _drawn_curves(name: str, by_label: Mapping[str, Curve]) -> tuple[Figure, Any]:
     figure, axes = _axes(width=5.4, height=2.5)
     for number, (label, curve) in enumerate(by_label.items()):

@@ -14,8 +14,9 @@ from kindling import runs
 from kindling.datasets.files import whole
 from kindling.following import Reading, read
 from kindling.joblogs import JobLog
-from kindling.reports import classification, figures, translation, vectors
+from kindling.reports import classification, figures, linear, translation, vectors
 from kindling.reports.classification import Classification
+from kindling.reports.linear import LinearModels
 from kindling.reports.translation import TranslationScores
 from kindling.reports.vectors import Vectors
 from kindling.results import duration, metrics, pair_sets, pairs_covered, part
@@ -28,6 +29,7 @@ _MAPPED = 400
 _NEIGHBORS = 8
 _FEWEST_MAPPED = 10
 _WORST_LABELS = 30
+_BEST_MODELS = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def write_report(target: Target, run: Run, path: Path, words: Sequence[str] = ()
     model = part(run.output, "training").get("model_s3_uri")
     scores = classification.of_run(target, model) if model else None
     translated = translation.of_run(target, model) if model and scores is None else None
-    has_words = scores is None and translated is None
+    fitted = linear.of_run(target, model) if model and scores is None and translated is None else None
+    has_words = scores is None and translated is None and fitted is None
     known = vectors.of_model(target, model, _VOCABULARY) if model and has_words else None
     shown = _words_to_show(known, words) if known else ()
     html = _template().render(
@@ -66,7 +69,14 @@ def write_report(target: Target, run: Run, path: Path, words: Sequence[str] = ()
         worst=scores.worst(_WORST_LABELS) if scores else [],
         confusion=_confusion(scores),
         translated=translated,
-        epochs=[*_epochs_of_translation(translated), *_epochs_of_classification(scores)],
+        fitted=fitted,
+        best_models=fitted.best(_BEST_MODELS) if fitted else [],
+        answers=_answers(fitted),
+        epochs=[
+            *_epochs_of_translation(translated),
+            *_epochs_of_classification(scores),
+            *_epochs_of_linear_models(fitted),
+        ],
         evaluation=pair_sets(run.output),
         written=datetime.now(UTC),
     )
@@ -112,6 +122,23 @@ def _confusion(scores: Classification | None) -> str | None:
     if scores is None or not scores.confusion.labels:
         return None
     return figures.confusion(scores.confusion.names, scores.confusion.counts)
+
+
+def _answers(fitted: LinearModels | None) -> str | None:
+    """Scores beside labels of a regression; those of classes are in the metrics."""
+    if fitted is None or fitted.answers is None or fitted.predictor_type != "regressor":
+        return None
+    return figures.answers(fitted.answers.scores, fitted.answers.labels)
+
+
+def _epochs_of_linear_models(fitted: LinearModels | None) -> Iterator[str]:
+    """The losses of each epoch, which have different units."""
+    if fitted is None or not fitted.epochs:
+        return
+    yield figures.epoch_curves("training loss", {"train": [(n, one.train) for n, one in enumerate(fitted.epochs, 1)]})
+    validation = [(n, one.validation) for n, one in enumerate(fitted.epochs, 1) if one.validation is not None]
+    if validation:
+        yield figures.epoch_curves("loss of what models are chosen by", {"validation": validation})
 
 
 def _curves(

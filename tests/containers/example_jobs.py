@@ -9,6 +9,8 @@ _WORDS = "\n".join(["the cat and the dog", "a king and a queen", "the river and 
 _PAIRS = [("das Haus", "the house"), ("der Hund", "the dog"), ("ein Buch", "a book"), ("die Katze", "the cat")] * 30
 _PARALLEL = {f"text.{language}": "".join(f"{pair[n]}\n" for pair in _PAIRS) for n, language in enumerate(("de", "en"))}
 
+_VECTORS = "".join(f"{3 * n % 17},{n % 17},{n % 5}\n" for n in range(2000))
+
 _LABELLED = "".join(f"animals,the cat and dog {n}\nwater,the river and the sea {n}\n" for n in range(500))
 
 
@@ -55,6 +57,16 @@ EXAMPLES = {
         answers='"label":["__label__animals"]',
         model="embedding.npy",
         mistake=("dropout", "2", "it must be a number from 0 to 0.95."),
+    ),
+    "linear_learner": ExampleJob(
+        package="linear_learner",
+        channels={"train": {"train.csv": _VECTORS}, "validation": {"validation.csv": _VECTORS}},
+        hyperparameters={"predictor_type": "regressor", "epochs": "2"},
+        long="epochs=100000",
+        request='{"instances": [{"features": [1, 2]}]}',
+        answers='{"predictions":[{"score":',
+        model="weights.npy",
+        mistake=("f_beta", "0", "it must be a number above 0."),
     ),
     "fairseq": ExampleJob(
         package="translator",

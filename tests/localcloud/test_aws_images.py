@@ -52,18 +52,10 @@ def test_every_region_has_an_address_of_its_own() -> None:
         assert len({aws_images.address(repository, region) for region in regions}) == len(regions)
 
 
-def test_an_algorithm_folder_is_all_that_a_further_image_takes(monkeypatch: pytest.MonkeyPatch, images: Images) -> None:
+def test_aws_linear_learner_is_run_by_ours(images: Images) -> None:
     uri = "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"
-    described = algorithms()["blazingtext"]
-    added = described.model_copy(update={"name": "linear", "aws_image": "linear-learner"})
-    house = {**algorithms(), "linear": added, "ours_alone": described.model_copy(update={"aws_image": None})}
-    monkeypatch.setattr(aws_images, "algorithms", lambda: house)
-    aws_images._table.cache_clear()
-    try:
-        assert images.algorithm_of(uri) == "linear"
-        assert uri in aws_images.examples()
-    finally:
-        aws_images._table.cache_clear()
+    assert images.algorithm_of(uri) == "linear_learner"
+    assert uri in aws_images.examples()
 
 
 def test_every_algorithm_that_answers_for_an_image_names_one_that_aws_has() -> None:

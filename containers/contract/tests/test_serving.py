@@ -14,6 +14,7 @@ from contract.serving import (
     JSON,
     JSON_LINES,
     Application,
+    Handler,
     ServingSettings,
     instances_handler,
     lines_handler,
@@ -116,3 +117,17 @@ def test_the_environment_sets_port_and_limits() -> None:
 def test_a_plain_process_listens_on_its_own_machine_alone() -> None:
     assert ServingSettings.from_environ({"SAGEMAKER_BASE_DIR": "/somewhere"}).host == "127.0.0.1"
     assert ServingSettings.from_environ({}).host == "0.0.0.0"
+
+
+def test_accept_chooses_among_the_answers_that_a_handler_has() -> None:
+    plain = Handler(lambda _body: b"plain", content_type="text/plain")
+    found = Handler(lambda body: body, content_type=JSON, accepting={"text/plain": plain})
+    client = Client(Application({"text/csv": found}))
+    for accept, kind, body in (
+        ("*/*", JSON, "1,2"),
+        ("text/html", JSON, "1,2"),
+        ("text/plain", "text/plain", "plain"),
+        ("text/html, Text/Plain; q=0.5", "text/plain", "plain"),
+    ):
+        answer = client.post("/invocations", content="1,2", headers={"Content-Type": "text/csv", "Accept": accept})
+        assert (answer.headers["Content-Type"], answer.text) == (kind, body), accept

@@ -42,6 +42,16 @@ def algorithm(**changes: Any) -> Algorithm:
     return Algorithm.model_validate({**description, **changes})
 
 
+def test_a_word_may_stand_in_place_of_a_number() -> None:
+    rate = {"type": "float", "default": "auto", "words": ["balanced", "auto"], "above": 0, "doc": "Rate."}
+    described = algorithm(hyperparameters={"rate": rate}, rules=[])
+    assert described.parse_hyperparameters({}, 1) == {"rate": "auto"}
+    assert described.parse_hyperparameters({"rate": "Balanced"}, 1) == {"rate": "balanced"}
+    assert described.parse_hyperparameters({"rate": "0.5"}, 1) == {"rate": 0.5}
+    with pytest.raises(InvalidJobError, match=r"it must be a number above 0, balanced or auto\."):
+        described.parse_hyperparameters({"rate": "often"}, 1)
+
+
 def test_strings_become_typed_values_and_defaults_are_filled_in() -> None:
     given = {"mode": "fast", "dim": "25", "rate": "1e-3", "evaluate": "False"}
     assert algorithm().parse_hyperparameters(given, 1) == {

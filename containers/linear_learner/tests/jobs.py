@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.recordio_protobuf import write_dense
+from contract.recordio_protobuf import Rows, write_dense, write_sparse
 from contract.testing import Channels, Jobs
 
 Table = NDArray[np.float32]
@@ -61,3 +62,37 @@ SMALL = {"predictor_type": "regressor", "mini_batch_size": "100"}
 def jobs_below(folder: Path) -> Jobs:
     """Jobs of SMALL on REGRESSION, where they do not say otherwise."""
     return Jobs("linear_learner", folder, SMALL, REGRESSION)
+
+
+def as_sparse_recordio(table: Table) -> bytes:
+    """Records of the features that are not zero."""
+    stream = io.BytesIO()
+    numbers, keys = np.nonzero(table[:, 1:])
+    bounds = np.searchsorted(numbers, np.arange(len(table) + 1))
+    rows = Rows(table[:, 1:][numbers, keys], keys.astype(np.int64), bounds.astype(np.int64), table.shape[1] - 1)
+    write_sparse(stream, rows, table[:, 0])
+    return stream.getvalue()
+
+
+def sparse_classes(count: int, seed: int, features: int = 200) -> Table:
+    """Labels 0 and 1, and features of which each record has five, told by the sum of their signs."""
+    draw = np.random.default_rng(seed)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], features)
+    table = np.zeros((count, features + 1), np.float32)
+    for row in table:
+        chosen = draw.choice(features, 5, replace=False)
+        row[1:][chosen] = draw.uniform(0.5, 1.5, 5)
+        row[0] = row[1:] @ signs > 0
+    return table
+
+
+def quality(output: str, name: str) -> float:
+    """A final measure of the log, such as "validation mse"."""
+    found = re.search(rf"#quality_metric: host=algo-1, {re.escape(name)} <\w+>=(\S+)", output)
+    assert found, output
+    return float(found[1])
+
+
+def losses(output: str, split: str) -> list[float]:
+    """The best model's loss after each epoch."""
+    return [float(text) for text in re.findall(rf"epoch=\d+, {split} \S+_objective <loss>=(\S+)", output)]

@@ -16,6 +16,8 @@ from pathlib import Path
 from contract import rendezvous
 from contract.cores import CPUS
 
+PIPES = 20
+
 Channels = Mapping[str, Mapping[str, bytes]]
 """Files by their names, by channel."""
 
@@ -85,6 +87,7 @@ def start_job(
     *,
     hosts: int = 1,
     sharded: Collection[str] = (),
+    piped: Collection[str] = (),
     checkpoints: Sequence[Path] = (),
     environ: Mapping[str, str] | None = None,
 ) -> list[Host]:
@@ -94,6 +97,7 @@ def start_job(
         package: of the algorithm.
         channels: of every host, or a sequence with each host's.
         sharded: names of the channels that are distributed by ShardedByS3Key.
+        piped: names of the channels in Pipe mode, whose pipes are made, and are to be written to.
         checkpoints: the hosts' checkpoint folders; without any there are no checkpoints.
     """
     names = [f"algo-{number + 1}" for number in range(hosts)]
@@ -101,9 +105,8 @@ def start_job(
     started = []
     for rank, name in enumerate(names):
         base = folder / name
-        write_input(
-            base, channels if isinstance(channels, Mapping) else channels[rank], hyperparameters, names, name, sharded
-        )
+        own = channels if isinstance(channels, Mapping) else channels[rank]
+        write_input(base, own, hyperparameters, names, name, sharded, piped)
         if checkpoints:
             checkpoints[rank].mkdir(parents=True, exist_ok=True)
             (base / "checkpoints").symlink_to(checkpoints[rank], target_is_directory=True)
@@ -133,6 +136,7 @@ class Jobs:
         *,
         hosts: int = 1,
         sharded: Collection[str] = (),
+        piped: Collection[str] = (),
         checkpoints: Path | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> list[Host]:
@@ -146,6 +150,7 @@ class Jobs:
             channels or self.channels,
             hosts=hosts,
             sharded=sharded,
+            piped=piped,
             checkpoints=folders,
             environ={CPUS: "1", **(environ or {})},
         )
@@ -171,8 +176,9 @@ def write_input(
     hosts: Sequence[str],
     host: str,
     sharded: Collection[str] = (),
+    piped: Collection[str] = (),
 ) -> None:
-    """What the service puts below /opt/ml for one host."""
+    """What the service puts below /opt/ml for one host; of a channel in Pipe mode the first PIPES pipes."""
     config = base / "input" / "config"
     config.mkdir(parents=True)
     for channel, contents in channels.items():
@@ -183,6 +189,11 @@ def write_input(
             (folder / name).write_bytes(content)
     resources = {"current_host": host, "hosts": list(hosts), "network_interface_name": "lo"}
     inputs = {name: {"S3DistributionType": "ShardedByS3Key"} if name in sharded else {} for name in channels}
+    for name in piped:
+        inputs[name] = {**inputs.get(name, {}), "TrainingInputMode": "Pipe"}
+        (base / "input" / "data").mkdir(parents=True, exist_ok=True)
+        for number in range(PIPES):
+            os.mkfifo(base / "input" / "data" / f"{name}_{number}")
     files = {"hyperparameters": dict(hyperparameters), "inputdataconfig": inputs, "resourceconfig": resources}
     for name, configuration in files.items():
         (config / f"{name}.json").write_text(json.dumps(configuration))

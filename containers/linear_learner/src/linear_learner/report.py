@@ -14,7 +14,7 @@ from linear_learner.fitting import Fitted
 from linear_learner.scores import Measure
 from linear_learner.settings import Model, Settings
 
-NAME = "linear-report.json"
+NAME = "evaluation/linear.json"
 
 _POINTS = 1_000  # of answers beside labels
 
@@ -48,4 +48,6 @@ def write(
     if scores.ndim == 1:
         places = np.linspace(0, len(labels) - 1, min(_POINTS, len(labels))).astype(np.int64)
         content["answers"] = {"scores": scores[places].tolist(), "labels": labels[places].tolist()}
-    (folder / NAME).write_text(json.dumps(content), encoding="utf-8")
+    path = folder / NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")

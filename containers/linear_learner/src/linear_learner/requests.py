@@ -68,8 +68,9 @@ def _checked(features: Features, model: LinearModel) -> Features:
             raise ClientError(f"a vector has key {features.keys.max()}; the model takes keys from 0 to {needed - 1}.")
         numbers = features.values
     else:
+        features = features if len(features) else np.zeros((0, needed), np.float32)
         numbers = features
-        if len(features) and features.shape[1] != needed:
+        if features.shape[1] != needed:
             raise ClientError(f"the vectors have {features.shape[1]} features; the model takes {needed}.")
     if not np.isfinite(numbers).all():
         raise ClientError("a feature is not finite or too great for float32; every feature must be a finite number.")
@@ -126,12 +127,14 @@ def _stacked(instances: Sequence[Any], model: LinearModel, name: Callable[[int],
     width = model.description.feature_dim
     rows = [_numbers(instance, width, name, number) for number, instance in enumerate(instances)]
     if rows and all(keys is None for keys, _ in rows):
-        with suppress(ValueError, TypeError, OverflowError):  # said below, with the instance's number
+        # What is wrong is said below, with the instance's number.
+        with suppress(ValueError, TypeError, OverflowError), np.errstate(over="ignore"):
             return np.array([values for _, values in rows], np.float32)
     found = np.zeros((len(rows), width), np.float32)
     for number, (keys, values) in enumerate(rows):
         try:
-            found[number, slice(None) if keys is None else keys] = np.array(values, np.float32)
+            with np.errstate(over="ignore"):  # what is too great is infinite, and refused as such
+                found[number, slice(None) if keys is None else keys] = np.array(values, np.float32)
         except (ValueError, TypeError, OverflowError):
             raise ClientError(f"{name(number)} has features that are not all numbers.") from None
     return found

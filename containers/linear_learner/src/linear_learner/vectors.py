@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 from collections.abc import Iterator
@@ -22,14 +23,13 @@ from linear_learner.settings import Settings
 
 RECORDIO, CSV = "application/x-recordio-protobuf", "text/csv"
 
+_MAGIC = MAGIC.to_bytes(4, "little")
 _GZIP = b"\x1f\x8b"
 _BLOCK_BYTES = 4 * 2**20  # of CSV that is parsed at a time
 
 
 def read(channel: InputChannel, settings: Settings, width: int | None = None) -> Iterator[Batch]:
     """The channel's records from the beginning, some at a time, with labels of shape (n,), all checked.
-
-    Without a content type, a file that begins as RecordIO does is read as such, any other as CSV.
 
     Args:
         width: numbers that each vector must have; None takes feature_dim, or what the first record has.
@@ -87,20 +87,23 @@ def _unpacked(path: Path) -> Iterator[BinaryIO]:
 
 
 def _opened(channel: InputChannel, stream: BinaryIO) -> tuple[str, BinaryIO]:
-    """The content type of a stream, and the stream with nothing of it read."""
-    given = (channel.content_type or "").partition(";")
-    kind = given[0].strip().lower()
-    if kind == CSV:
-        _check_label_size(channel.name, given[2])
-    if kind in (RECORDIO, CSV):
-        return kind, stream
-    if kind:
+    """What a stream holds, and the stream with nothing of it read.
+
+    The first bytes tell, for a content type is often a default that nobody chose: RecordIO begins with its magic
+    number, which is no text.
+    """
+    kind, _, parameters = (channel.content_type or "").partition(";")
+    kind = kind.strip().lower()
+    if kind not in (RECORDIO, CSV, ""):
         raise ClientError(f"channel {channel.name!r} has content type {kind}; it must be {RECORDIO} or {CSV}.")
+    if kind == CSV:
+        _check_label_size(channel.name, parameters)
     begun = b""
-    while len(begun) < 4 and (more := stream.read(4 - len(begun))):
+    while len(begun) < len(_MAGIC) and (more := stream.read(len(_MAGIC) - len(begun))):
         begun += more
-    kind = RECORDIO if begun == MAGIC.to_bytes(4, "little") else CSV
-    return kind, _Resumed(begun, stream)  # type: ignore[return-value]
+    resumed: Any = _Resumed(begun, stream)
+    is_text = begun.isascii() or begun.startswith(codecs.BOM_UTF8)
+    return RECORDIO if begun == _MAGIC or (kind == RECORDIO and not is_text) else CSV, resumed
 
 
 def _check_label_size(channel: str, parameters: str) -> None:
@@ -145,8 +148,8 @@ def _csv(stream: BinaryIO) -> Iterator[Batch]:
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
     """The stream in blocks that end where a line does."""
-    rest = b""
-    while block := stream.read(_BLOCK_BYTES):
+    rest, block = b"", stream.read(_BLOCK_BYTES).removeprefix(codecs.BOM_UTF8)
+    while block:
         whole, newline, after = block.rpartition(b"\n")
         if newline:
             if (lines := rest + whole + newline).strip():
@@ -154,6 +157,7 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
             rest = after
         else:
             rest += block
+        block = stream.read(_BLOCK_BYTES)
     if rest.strip():
         yield rest
 
