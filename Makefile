@@ -32,7 +32,7 @@ FAST := test-fast-stacks test-fast-unit
 VERIFICATION := tests/containers/test_verification.py
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers test-images test-jobs-in-containers check check-security format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving benchmark-fairseq benchmark-gluon-fasttext clean
+.PHONY: help setup setup-tests setup-clients demo images base-image test test-fast test-slow test-containers test-images test-jobs-in-containers check check-security format lint types docs lock benchmark-word2vec benchmark-supervised benchmark-serving benchmark-fairseq benchmark-gluon-fasttext benchmark-linear-learner clean
 
 help:  ## What can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -142,6 +142,9 @@ benchmark-fairseq: setup-tests  ## Our translator beside fairseq's own programs 
 
 benchmark-gluon-fasttext: setup-tests  ## Our Gluon fastText beside GluonNLP's script's approach and the fastText package
 	@$(BIN)/python -m benchmarks.gluon_fasttext
+
+benchmark-linear-learner: setup-tests  ## Our Linear Learner beside scikit-learn and Vowpal Wabbit, and its two ways to distribute data
+	@$(BIN)/python -m benchmarks.linear_learner
 
 lock: .venv/.uv  ## Resolve every lock file again
 	@for file in requirements/kindling requirements/dev $(basename $(wildcard requirements/client-*.in)) $(foreach a,$(ALGORITHMS),containers/$(a)/requirements containers/$(a)/requirements-test containers/$(a)/requirements-gpu); do \

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,9 @@ EXAMPLES = {
     "word2vec_metrics": SDK,
     "word2vec_boto3": sys.executable,
     "text_classification": SDK,
+    "data_distribution": sys.executable,
 }
+AIR = ROOT.parent / "shared" / "data" / "beijing-air" / "beijing-air.tar.xz"
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +33,25 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(cloud: Cloud, out: Path) -> Iterator[dict[str, subprocess.Popen[str]]]:
+def air(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three stations' hours, one file each; empty without the data set."""
+    folder = tmp_path_factory.mktemp("air")
+    if AIR.exists():
+        with tarfile.open(AIR) as archive:
+            for name in ("Tiantan", "Shunyi", "Gucheng"):
+                archive.extract(f"./{name}.csv", folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(cloud: Cloud, out: Path, air: Path) -> Iterator[dict[str, subprocess.Popen[str]]]:
     """The scripts, all of them started, by name."""
     role = subprocess.check_output([sys.executable, "examples/make_role.py"], cwd=ROOT, text=True)
     name, arn = role.removeprefix("export ").strip().split("=", 1)
+    further = {"word2vec_text8": ["--out", str(out)], "data_distribution": [str(air)]}
     processes = {
         script: subprocess.Popen(
-            [interpreter, str(ROOT / "examples" / f"{script}.py"), *(["--out", str(out)] if "text8" in script else [])],
+            [interpreter, str(ROOT / "examples" / f"{script}.py"), *further.get(script, [])],
             cwd=out,
             env={**os.environ, name: arn, "SAGEMAKER_SUPPRESS_V2_WARNING": "1"},
             stdout=subprocess.PIPE,
@@ -44,6 +59,7 @@ def running(cloud: Cloud, out: Path) -> Iterator[dict[str, subprocess.Popen[str]
             text=True,
         )
         for script, interpreter in EXAMPLES.items()
+        if script != "data_distribution" or AIR.exists()
     }
     yield processes
     for process in processes.values():
@@ -89,3 +105,17 @@ def test_sentences_are_told_apart(running: dict[str, subprocess.Popen[str]]) -> 
     assert float(accuracy[1]) > 0.7
     assert re.search(r"__label__sqs \(0\.\d+\): deletes the specified queue|__label__sqs \(1\.00\)", printed)
     assert re.search(r"__label__iam \([01]\.\d+\): grants a user", printed)
+
+
+@pytest.mark.skipif(not AIR.exists(), reason="needs the data set beijing-air beside the checkout")
+def test_shards_and_replicas_are_timed_hosted_and_compared(
+    running: dict[str, subprocess.Popen[str]], cloud: Cloud
+) -> None:
+    printed = said(running, "data_distribution")
+    seconds = dict(re.findall(r"(\w+): trained for (\d+) s on 2 hosts, \d+\.\d s between", printed))
+    errors = {arm: float(error) for arm, error in re.findall(r"(\w+): MSE (\S+) of \d+ rows", printed)}
+    assert set(seconds) == set(errors) == {"sharded", "replicated"}
+    assert errors["sharded"] == pytest.approx(errors["replicated"], rel=0.05)
+    assert errors["sharded"] < 1500, "of a variance above 6000"
+    left = cloud.client("sagemaker").list_endpoints(NameContains="distribution-")["Endpoints"]
+    assert left == []

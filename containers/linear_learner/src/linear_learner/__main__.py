@@ -1,4 +1,4 @@
-"""`python -m linear_learner train | serve`: what the image's entry point runs; and the tools `export` and `import`."""
+"""`python -m linear_learner train | serve`: what the image's entry point runs; preparation; and tools."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ def main(arguments: list[str]) -> int:
             from linear_learner.serve import serve
 
             return serve()
+        case ["prepare", *rest]:
+            from linear_learner.preparation_job import main as prepare
+
+            return prepare(rest)
         case ["export" | "import" as name, *rest]:
             from contract.tools import run_tool
             from linear_learner import builtin_format
@@ -26,7 +30,8 @@ def main(arguments: list[str]) -> int:
             return run_tool("linear_learner", name, use, rest)
         case _:
             print(
-                "usage: python -m linear_learner train | serve | export INPUT OUTPUT | import INPUT OUTPUT, not"
+                "usage: python -m linear_learner train | serve | prepare ... | export INPUT OUTPUT |"
+                " import INPUT OUTPUT, not"
                 f" {' '.join(arguments) or 'nothing'}",
                 file=sys.stderr,
             )

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -24,6 +25,8 @@ from linear_learner.fitting import Fitted, Fitting
 from linear_learner.model import Description, LinearModel
 from linear_learner.scores import Measure, measures
 from linear_learner.settings import Model, Settings
+
+_MANY_COLUMNS = 128  # of weights
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ def train(environment: TrainingEnvironment) -> None:
     """
     settings = Settings.of_job(environment)
     logger.info("Final configuration: %s", json.dumps(dict(environment.hyperparameters)))
-    torch.set_num_threads(environment.cpus)
+    pa.set_cpu_count(environment.cpus)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     logger.info("Number of GPUs being used: %d", device.type == "cuda")
     with rendezvous(environment) as hosts:
@@ -58,6 +61,8 @@ def train(environment: TrainingEnvironment) -> None:
             places = np.arange(hosts.rank, len(whole.labels), hosts.size)  # type: ignore[arg-type]
             validation = taken(whole, places)
         models = settings.models(data.shape.features)
+        # For few columns threads wait for each other longer than they work: of 32 models, 2 take three times as long.
+        torch.set_num_threads(environment.cpus if len(models) * settings.outputs >= _MANY_COLUMNS else 1)
         logger.info("Training %d models of %d features side by side.", len(models), data.shape.features)
         fitting = Fitting(data, validation, models, settings, hosts, environment, device)
         identity = {**environment.hyperparameters, "hosts": hosts.size, "data": data.identity()}

@@ -137,10 +137,22 @@ def _recordio(stream: BinaryIO) -> Iterator[Batch]:
         yield Batch(batch.features, batch.labels[:, 0])
 
 
+def csv_tables(path: Path) -> Iterator[NDArray[np.float32]]:
+    """The rows of a file of numbers, packed with gzip or not, some at a time.
+
+    Raises:
+        ClientError: it is no such file.
+    """
+    with _unpacked(path) as stream:
+        try:
+            yield from map(parse_csv, _lines(stream))
+        except pa.ArrowInvalid as error:
+            raise ClientError(f"{path.name} is not CSV of numbers: {csv_mistake(error)}") from error
+
+
 def _csv(stream: BinaryIO) -> Iterator[Batch]:
     """Rows of numbers without a header, the label first."""
-    for block in _lines(stream):
-        table = parse_csv(block)
+    for table in map(parse_csv, _lines(stream)):
         if table.shape[1] < 2:
             raise ClientError("a row has one column; it must have the label and at least one feature.")
         yield Batch(table[:, 1:], table[:, 0])
