@@ -142,4 +142,4 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         if len(names) != 1:
             raise ClientError(f"{path.name} holds {len(names)} files; GDELT's archives hold one.")
         with archive.open(names[0]) as stream:
-            yield io.BufferedReader(stream)  # type: ignore[arg-type, misc, type-var]
+            yield io.BufferedReader(stream)  # type: ignore[type-var]
