@@ -7,6 +7,7 @@ import sys
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
+from stacks.experiments import ExperimentsStack
 from stacks.hosting import HostingStack
 from stacks.images import ImagesStack
 from stacks.notifications import NotificationsStack
@@ -39,6 +40,15 @@ def wire(app: cdk.App, settings: Settings) -> None:
             topic=notifications.topic,
             hosting_role=hosting.role,
         ),
+    )
+    ExperimentsStack(
+        app,
+        named("Experiments"),
+        settings=settings,
+        pipelines=training.pipelines,
+        repository=registry.repository,
+        buckets=storage.buckets,
+        topic=notifications.topic,
     )
     # Pipelines name their image by its tag, which is no reference that CloudFormation could see.
     training.add_stack_dependency(images)

@@ -1,8 +1,8 @@
 """Linear models of other programs, as many as ours and side by side on all cores; benchmarks/linear_learner.py runs it.
 
 `python -m benchmarks.linear_peer PROGRAM TRAIN VALIDATION SETTINGS`, in Linear Learner's environment. Features, and the
-labels of a regression, are brought to mean 0 and deviation 1 before the clock starts. The last line is JSON: the seconds
-of all fits, and the best model's measure on the validation data.
+labels of a regression, are brought to mean 0 and deviation 1 before the clock starts. The last line is JSON: the
+seconds of all fits, and the best model's measure on the validation data.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One object a host, or all objects on every host? Two jobs of Linear Learner that differ in nothing else, with boto3.
 
 `python examples/data_distribution.py FOLDER` takes a folder of CSV files, the label first, without a header. Each is an
-object. A tenth of every file is held back. Both jobs are timed, from their descriptions and from their logs; both models
-are hosted and asked for the labels held back, 5 MB at a time, and their errors are compared.
+object. A tenth of every file is held back. Both jobs are timed, from their descriptions and from their logs; both
+models are hosted and asked for the labels held back, 5 MB at a time, and their errors are compared.
 
 Environment: SAGEMAKER_ROLE, a role's ARN; SAGEMAKER_BUCKET, a bucket that exists or is to be made in your region;
 LINEAR_LEARNER_IMAGE, the algorithm's image, AWS's own in us-east-1 unless it says another.

@@ -209,7 +209,7 @@ def _recollection(target: Target) -> object:
 
 
 def _last_stack() -> str:
-    return f"{resources.stack_prefix()}Training"
+    return f"{resources.stack_prefix()}Experiments"
 
 
 def _empty_buckets(target: Target) -> None:

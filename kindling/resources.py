@@ -18,6 +18,7 @@ class Resources:
     data_bucket: str
     model_bucket: str
     state_machines: dict[str, str]
+    experiments: str | None = None  # the state machine's ARN
 
     def state_machine(self, algorithm: str) -> str:
         """The state machine that trains an algorithm.
@@ -54,11 +55,13 @@ def find_if_deployed(target: Target) -> Resources | None:
     storage, training = outputs(target, f"{prefix}Storage"), outputs(target, f"{prefix}Training")
     if storage is None or training is None or "DataBucketName" not in storage:
         return None
+    experiments = outputs(target, f"{prefix}Experiments") or {}
     machines = {name: training.get(f"{camel(name)}StateMachineArn") for name in algorithms()}
     return Resources(
         data_bucket=storage["DataBucketName"],
         model_bucket=storage["ModelBucketName"],
         state_machines={name: arn for name, arn in machines.items() if arn is not None},
+        experiments=experiments.get("DataDistributionArn"),
     )
 
 

@@ -61,18 +61,34 @@ def start(target: Target, resources: Resources, request: Request, progress: Prog
     check(request)
     machine = resources.state_machine(request.algorithm.name)
     name = request.name or request.algorithm.name.replace("_", "-")
-    run = f"{name}-{datetime.now(UTC).strftime(_STAMP)}-{secrets.token_hex(2)}"
-    s3 = target.client("s3")
-    inputs = {
-        channel: source
-        if source.startswith("s3://")
-        else _upload(s3, resources.data_bucket, f"{request.algorithm.name}/{run}/{channel}", Path(source), progress)
-        for channel, source in request.channels.items()
-    }
+    run = unique_name(name)
+    inputs = upload(target, resources, f"{request.algorithm.name}/{run}", request.channels, progress)
     execution = target.client("stepfunctions").start_execution(
         stateMachineArn=machine, name=run, input=json.dumps(execution_input(request, name, inputs))
     )
     return Started(run=run, arn=execution["executionArn"], inputs=inputs)
+
+
+def unique_name(name: str) -> str:
+    """A name for an execution that nobody has yet."""
+    return f"{name}-{datetime.now(UTC).strftime(_STAMP)}-{secrets.token_hex(2)}"
+
+
+def upload(
+    target: Target, resources: Resources, prefix: str, sources: Mapping[str, str], progress: Progress
+) -> dict[str, str]:
+    """The addresses of sources by their names, those that are local once they are uploaded below the prefix.
+
+    Raises:
+        UserError: there is nothing at a local path.
+    """
+    s3 = target.client("s3")
+    return {
+        name: source
+        if source.startswith("s3://")
+        else _upload(s3, resources.data_bucket, f"{prefix}/{name}", Path(source), progress)
+        for name, source in sources.items()
+    }
 
 
 def check(request: Request) -> None:

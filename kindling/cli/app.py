@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from kindling.cli import algorithm, chaos, cloud, data, demo, deployment, endpoints, runs, state, train, verify
+from kindling.cli import (
+    algorithm,
+    chaos,
+    cloud,
+    data,
+    demo,
+    deployment,
+    endpoints,
+    experiment,
+    runs,
+    state,
+    train,
+    verify,
+)
 
 app = typer.Typer(
     help="Trains and serves word vectors, classifiers and translators on Amazon SageMaker, or on an embedded cloud with"
@@ -28,5 +41,6 @@ for panel, commands in (
 app.add_typer(state.app, name="state", rich_help_panel=_CLOUD)
 app.add_typer(algorithm.app, name="algorithm", rich_help_panel=_LOCAL)
 app.add_typer(data.app, name="data", rich_help_panel=_LOCAL)
+app.add_typer(experiment.app, name="experiment", rich_help_panel=_RUNS)
 app.add_typer(chaos.app, name="chaos", rich_help_panel=_CLOUD)
 app.command(hidden=True)(demo.demo)

@@ -44,7 +44,7 @@ def train(
         raise UserError("--endpoint and --no-endpoint exclude each other; give one of them.")
     request = submission.Request(
         algorithm=named(algorithm),
-        channels=_local_or_s3(pairs(channel or [], "--channel")),
+        channels=local_or_s3(pairs(channel or [], "--channel")),
         hyperparameters=pairs(set_ or [], "--set"),
         instances=instances,
         instance_type=instance_type,
@@ -58,9 +58,7 @@ def train(
     where = chosen(target, state)
     deployed = resources.find(where)
     with steps("starting") as report:
-        started = submission.start(
-            where, deployed, request, lambda what, done, total: report(_share(what, done, total))
-        )
+        started = submission.start(where, deployed, request, lambda what, done, total: report(share(what, done, total)))
     notes().print(f"run {started.run}", markup=False)
     if not follow:
         print(started.run)
@@ -68,12 +66,14 @@ def train(
     follow_to_the_end(where, runs.find(where, deployed, started.run))
 
 
-def _local_or_s3(channels: dict[str, str]) -> dict[str, str]:
+def local_or_s3(channels: dict[str, str]) -> dict[str, str]:
+    """Sources by name, with local paths as the shell would have them."""
     return {
         name: source if source.startswith("s3://") else str(Path(source).expanduser())
         for name, source in channels.items()
     }
 
 
-def _share(what: str, done: int, total: int) -> str:
+def share(what: str, done: int, total: int) -> str:
+    """How far an upload is, in tenths."""
     return f"{what} {done * 10 // max(total, 1) * 10} %"

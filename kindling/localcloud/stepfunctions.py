@@ -46,11 +46,13 @@ def install(cloud: Cloud) -> None:
 
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     replace(models, "stepfunctions_backends", stepfunctions_parser_backends)
-    from kindling.localcloud import stepfunctions_sagemaker
+    from kindling.localcloud import stepfunctions_nested, stepfunctions_sagemaker
 
     _read_every_number()
+    _pass_on_states_errors()
     _call_this_cloud(cloud)
     stepfunctions_sagemaker.install(cloud)
+    stepfunctions_nested.install()
     _answer_in_plain_json()
     _name_executions()
     _stop_at_once()
@@ -73,6 +75,22 @@ def _read_every_number() -> None:
 
     original = replace(AmazonStateLanguageParser, "parse", staticmethod(parse))
     visit = replace(Preprocessor, "visitPayload_value_float", number)
+
+
+def _pass_on_states_errors() -> None:
+    """A Map or Parallel fails with the error of what failed in it, also where that is one of States' own."""
+    from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+    from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+    from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import iteration_worker
+    from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branches_decl
+
+    def named(error_name: str | None) -> Any:
+        if error_name is not None and error_name.startswith("States."):
+            return StatesErrorName.from_name(error_name)
+        return CustomErrorName(error_name)
+
+    for module in (iteration_worker, branches_decl):
+        replace(module, "CustomErrorName", named)
 
 
 def _call_this_cloud(cloud: Cloud) -> None:

@@ -82,6 +82,42 @@ def answers(scores: Sequence[float], labels: Sequence[float]) -> str:
     return _svg(figure, "Scores by labels")
 
 
+def stacked_bars(name: str, rows: Mapping[str, Mapping[str, float]]) -> str:
+    """A bar for each row, the first on top, made of its parts one after the other, as an <svg> element."""
+    figure, axes = _axes(width=7.6, height=0.9 + 0.42 * len(rows))
+    places = np.arange(len(rows))[::-1]
+    begun = np.zeros(len(rows))
+    parts = list(next(iter(rows.values())))
+    for number, part in enumerate(parts):
+        lengths = np.array([row[part] for row in rows.values()])
+        axes.barh(places, lengths, 0.62, begun, color=_SERIES[number], label=part)
+        begun += lengths
+    axes.set_yticks(places, list(rows), fontsize=9, color=_INK)
+    axes.set_xlabel(name, color=_FAINT, fontsize=8)
+    axes.grid(axis="y", visible=False)
+    if len(parts) > 1:
+        axes.legend(
+            frameon=False, fontsize=8, labelcolor=_INK, ncols=len(parts), loc="lower right", bbox_to_anchor=(1, 1)
+        )
+    return _svg(figure, name)
+
+
+def intervals(name: str, rows: Mapping[str, tuple[float, float | None]]) -> str:
+    """A point for each row, the first on top, with a line over its interval, as an <svg> element.
+
+    Args:
+        rows: means and half widths; None where there is no interval.
+    """
+    figure, axes = _axes(width=7.6, height=0.9 + 0.42 * len(rows))
+    for row, (mean, half_width) in zip(range(len(rows))[::-1], rows.values(), strict=True):
+        axes.errorbar(mean, row, xerr=half_width, fmt="o", color=_SERIES[0], capsize=4, linewidth=1.6, markersize=5)
+    axes.set_yticks(range(len(rows))[::-1], list(rows), fontsize=9, color=_INK)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel(name, color=_FAINT, fontsize=8)
+    axes.grid(axis="y", visible=False)
+    return _svg(figure, name)
+
+
 def _drawn_curves(name: str, by_label: Mapping[str, Curve]) -> tuple[Figure, Any]:
     figure, axes = _axes(width=5.4, height=2.5)
     for number, (label, curve) in enumerate(by_label.items()):

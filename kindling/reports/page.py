@@ -55,7 +55,7 @@ def write_report(target: Target, run: Run, path: Path, words: Sequence[str] = ()
     has_words = scores is None and translated is None and fitted is None
     known = vectors.of_model(target, model, _VOCABULARY) if model and has_words else None
     shown = _words_to_show(known, words) if known else ()
-    html = _template().render(
+    html = template("page.html").render(
         run=run,
         algorithm=algorithm,
         figures=[figures.curves(name, by_host) for name, by_host in _curves(target, history, algorithm)],
@@ -85,7 +85,8 @@ def write_report(target: Target, run: Run, path: Path, words: Sequence[str] = ()
     return Page(path=path, words=shown)
 
 
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A page's template."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -96,7 +97,7 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["duration"] = duration
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 def _words_to_show(known: Vectors, wished: Sequence[str]) -> tuple[str, ...]:

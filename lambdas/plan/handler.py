@@ -10,6 +10,8 @@ from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from contract.specification import Algorithm
+from lambdas.plan.data import holds_data
+from lambdas.plan.inputs import HoldsData
 from lambdas.plan.plan import plan
 from lambdas.plan.site import Site
 
@@ -23,15 +25,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     """Check an execution's input and complete it. Input and output: docs/pipeline.md#plan."""
     algorithm, site = Algorithm.model_validate(event["algorithm"]), Site.model_validate(event["site"])
     logger.append_keys(run=event["execution"]["name"], algorithm=algorithm.name)
-    return plan(algorithm, site, event["execution"], _holds_data)
+    return plan(algorithm, site, event["execution"], _holds_data())
 
 
 @cache
-def _s3() -> Any:
-    return boto3.client("s3")
-
-
-def _holds_data(bucket: str, prefix: str) -> bool:
-    """Whether any object under the prefix has something in it."""
-    pages = _s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return any(found["Size"] > 0 for page in pages for found in page.get("Contents", ()))
+def _holds_data() -> HoldsData:
+    return holds_data(boto3.client("s3"))

@@ -48,7 +48,9 @@ def in_words(failure: Mapping[str, Any]) -> str:
 
 
 def _of_description(described: Mapping[str, Any]) -> str | None:
-    """The reason in a training job's description, or in what a Lambda raised."""
+    """The reason in a job's or an execution's description, or in what a Lambda raised."""
+    if described.get("ExecutionArn") and described.get("Cause"):
+        return str(described["Cause"])
     if described.get("FailureReason"):
         return _WRAPPED.sub(r"\1", str(described["FailureReason"]))
     if described.get("errorMessage"):

@@ -58,7 +58,7 @@ class PipelineFunction(Construct):
         return iam.Role(
             self,
             "Role",
-            description=f"Lambda function {props.folder} of the training pipelines",
+            description=f"Lambda function {props.folder} of the state machines",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies={"Function": iam.PolicyDocument(statements=[logs, *props.statements])},
         )

@@ -52,13 +52,19 @@ TRAINING_RETRY = [
 ]
 
 
-def catch(state: str) -> list[dict[str, Any]]:
-    """Note any failure under the state's name and roll back."""
-    return [{"ErrorEquals": ["States.ALL"], "ResultPath": f"$.failed.{state}", "Next": "Rollback"}]
+def catch(state: str, to: str = "Rollback") -> list[dict[str, Any]]:
+    """Note any failure under the state's name and go to the state that sees to it."""
+    return [{"ErrorEquals": ["States.ALL"], "ResultPath": f"$.failed.{state}", "Next": to}]
 
 
-def function(state: str, arn: str, payload: Mapping[str, Any], result_path: str, then: str) -> State:
-    """A function of the pipeline, whose answer becomes a part of the document."""
+def function(
+    state: str, arn: str, payload: Mapping[str, Any], result_path: str, then: str, *, to: str | None = "Rollback"
+) -> State:
+    """A function of the pipeline, whose answer becomes a part of the document.
+
+    Args:
+        to: the state that sees to failures; None leaves them to the Map that the state is in.
+    """
     return {
         "Type": "Task",
         "Resource": arn,
@@ -66,21 +72,35 @@ def function(state: str, arn: str, payload: Mapping[str, Any], result_path: str,
         "TimeoutSeconds": _LAMBDA_S,
         "ResultPath": result_path,
         "Retry": LAMBDA_RETRY,
-        "Catch": catch(state),
+        **({"Catch": catch(state, to)} if to else {}),
         "Next": then,
     }
 
 
-def call(state: str, parameters: Mapping[str, Any], result_path: str, then: str) -> State:
-    """A SageMaker operation that answers at once; it is the state's name."""
+def call(
+    state: str,
+    parameters: Mapping[str, Any],
+    result_path: str,
+    then: str,
+    *,
+    operation: str | None = None,
+    to: str | None = "Rollback",
+) -> State:
+    """A SageMaker operation that answers at once.
+
+    Args:
+        operation: it is the state's name where none is given.
+        to: the state that sees to failures; None leaves them to the Map that the state is in.
+    """
+    named = operation or state
     return {
         "Type": "Task",
-        "Resource": f"arn:aws:states:::aws-sdk:sagemaker:{state[0].lower()}{state[1:]}",
+        "Resource": f"arn:aws:states:::aws-sdk:sagemaker:{named[0].lower()}{named[1:]}",
         "Parameters": dict(parameters),
         "TimeoutSeconds": _CALL_S,
         "ResultPath": result_path,
         "Retry": _CALL_RETRY,
-        "Catch": catch(state),
+        **({"Catch": catch(state, to)} if to else {}),
         "Next": then,
     }
 

@@ -119,6 +119,8 @@ class _Resolver:
 
     def _getatt(self, argument: list[str]) -> str:
         name, attribute = argument
+        if attribute == "Name":
+            return name.lower()
         assert attribute == "Arn", argument
         return self.arn(name)
 

@@ -18,10 +18,13 @@ ACKNOWLEDGED: Final[dict[tuple[str, str], str]] = {
     ("^KindlingStorage/Buckets/Key/Resource$", "^(PERMISSIONS_MANAGEMENT_ACTIONS|RESOURCE_MISMATCH): "): (
         "A key that its own account may not manage can never be managed again; kms:* is what the service writes, too."
     ),
-    ("/Pipeline/Role/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
-        "A pipeline gives its jobs and models their roles: iam:PassRole, on two roles and to SageMaker alone."
+    ("/(Pipeline|Machine)/Role/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
+        "A state machine gives its jobs and models their roles: iam:PassRole, on these alone and to SageMaker alone."
     ),
-    ("/Pipeline/Role/DefaultPolicy/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
+    ("/Machine/Role/Resource$", "^RESOURCE_MISMATCH: .*states:DescribeExecution"): (
+        "The executions of standard state machines are followed; parliament asks for those of express ones, too."
+    ),
+    ("/(Pipeline|Machine)/Role/DefaultPolicy/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
         "Step Functions delivers logs only for a role that may write the log service's resource policy."
     ),
     ("Role", "^CREDENTIALS_EXPOSURE: "): (

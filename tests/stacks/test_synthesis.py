@@ -20,13 +20,14 @@ def _camel(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
-STACKS = ["Storage", "Registry", "Images", "Notifications", "Hosting", "Training"]
+STACKS = ["Storage", "Registry", "Images", "Notifications", "Hosting", "Training", "Experiments"]
 OUTPUTS = {
     "Storage": {"DataBucketName", "ModelBucketName", "KeyArn"},
     "Registry": {"RepositoryUri"},
     "Notifications": {"TopicArn"},
     "Hosting": {"RoleArn"},
     "Training": {f"{_camel(name)}StateMachineArn" for name in catalogue.algorithms()},
+    "Experiments": {"DataDistributionArn"},
 }
 # Nothing a user would choose by default, so that names and acknowledgements which hold only for the defaults show.
 OTHER_SETTINGS = {

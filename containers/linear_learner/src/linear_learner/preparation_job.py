@@ -1,8 +1,9 @@
 """Raw tables to CSV to train and to test on, as a SageMaker Processing job, or by hand.
 
-`python -m linear_learner prepare gdelt|csv --input DIR --output DIR [--test-share 0.1] [--codes 20] [--seed 1]`. `gdelt`
-takes files of GDELT 1.0 (gdelt.py), `csv` tables of numbers with the label first. Each row goes to OUTPUT/train or
-OUTPUT/test at random; both hold one file for each year that the inputs' names begin with, or else for each input. Of
+`python -m linear_learner prepare gdelt|csv --input DIR --output DIR [--test-share 0.1] [--codes 20] [--seed 1]`
+
+`gdelt` takes files of GDELT 1.0 (gdelt.py), `csv` tables of numbers with the label first. Each row goes to OUTPUT/train
+or OUTPUT/test at random; both hold one file for each year that the inputs' names begin with, or else for each input. Of
 `gdelt`, OUTPUT/columns.json says what the columns are. The job runs on one host: the most frequent codes are those of
 all files.
 """
