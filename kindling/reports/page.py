@@ -224,7 +224,8 @@ def _metrics(run: Run, algorithm: Algorithm) -> list[dict[str, Any]]:
 
 def _headline(run: Run, scores: Classification | None) -> list[tuple[str, str]]:
     """The few numbers that a reader looks for first."""
-    named = [(name.rpartition(":"), value) for name, value in metrics(run.output)]
+    # What is told again at the end stays in the table of metrics.
+    named = [(name.partition(":"), value) for name, value in metrics(run.output) if not name.endswith(":final")]
     if scores and scores.channel == "test":  # what others came to is among the metrics
         named.insert(0, (("test", ":", "accuracy"), scores.accuracy))
     names = [name for (_, _, name), _ in named]

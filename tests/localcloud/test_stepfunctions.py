@@ -272,3 +272,58 @@ def test_an_execution_past_its_machine_s_time_is_timed_out(run: Run) -> None:
     ended = run({"Rest": {"Type": "Wait", "Seconds": 600, "End": True}}, TimeoutSeconds=1)
     assert ended["status"] == "TIMED_OUT"
     assert ended["stopDate"]
+
+
+def machine(aws: Any, states: dict[str, Any]) -> str:
+    """The ARN of a machine with these states."""
+    definition = json.dumps({"StartAt": next(iter(states)), "States": states})
+    made = aws("stepfunctions").create_state_machine(
+        name=f"m-{uuid.uuid4().hex[:8]}", definition=definition, roleArn=ROLE
+    )
+    return str(made["stateMachineArn"])
+
+
+def test_an_execution_waits_for_another_and_gets_its_output(aws: Any, run: Run) -> None:
+    child = machine(aws, {"Double": {"Type": "Pass", "Parameters": {"given.$": "$.x"}, "End": True}})
+    name = f"child-{uuid.uuid4().hex[:8]}"
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Parameters": {"StateMachineArn": child, "Name": name, "Input": {"x.$": "$.number"}},
+        "End": True,
+    }
+    found = run({"Child": task}, {"number": 7})
+    assert found["status"] == "SUCCEEDED", found
+    output = found["output"]
+    assert output["Output"] == {"given": 7}
+    assert output["Input"] == {"x": 7}
+    assert output["Status"] == "SUCCEEDED"
+    assert output["Name"] == name
+    assert output["StopDate"] >= output["StartDate"] > 1e12, "milliseconds"
+    older = run({"Child": {**task, "Resource": task["Resource"][:-2], "Parameters": {"StateMachineArn": child}}})
+    assert older["status"] == "FAILED", "the input lacks x"
+
+
+def test_a_map_fails_with_the_error_of_its_item_and_can_be_caught(aws: Any, run: Run) -> None:
+    child = machine(aws, {"Break": {"Type": "Fail", "Error": "Broken", "Cause": "it was to break."}})
+    item = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Parameters": {"StateMachineArn": child},
+        "End": True,
+    }
+    states = {
+        "Each": {
+            "Type": "Map",
+            "MaxConcurrencyPath": "$.parallel",
+            "ItemsPath": "$.items",
+            "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "Child", "States": {"Child": item}},
+            "Catch": [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.failed", "Next": "Caught"}],
+            "End": True,
+        },
+        "Caught": {"Type": "Pass", "End": True},
+    }
+    found = run(states, {"items": [1, 2], "parallel": 1})
+    assert found["status"] == "SUCCEEDED", found
+    assert found["output"]["failed"]["Error"] == "States.TaskFailed"
+    assert json.loads(found["output"]["failed"]["Cause"])["Cause"] == "it was to break."

@@ -34,7 +34,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    clients = (plan._s3, evaluate._s3, evaluate._sagemaker, endpoint._sagemaker)
+    clients = (plan._holds_data, evaluate._s3, evaluate._sagemaker, endpoint._sagemaker)
     with mock_aws():
         for client in clients:
             client.cache_clear()
