@@ -32,6 +32,9 @@ def get(
     folder: Annotated[
         Path | None, typer.Argument(metavar="[FOLDER]", help="Where to; a folder of that name.", show_default=False)
     ] = None,
+    years: Annotated[
+        str | None, typer.Option(metavar="FROM-TO", help="Of a data set of years, such as 1979-1985.")
+    ] = None,
     base: Annotated[str | None, typer.Option(metavar="URL", help="Another address that has the same files.")] = None,
 ) -> None:
     """Download a data set into a folder for each of its parts; needs the network."""
@@ -39,18 +42,26 @@ def get(
     if name not in known:
         raise UserError(f"{name} is no data set; known are {', '.join(known)}.")
     target = (folder or Path(name)).expanduser()
+    wanted = known[name] if years is None else _of_years(known[name], years)
     with steps(f"downloading {name}"):
-        counts = known[name].get(target, base)
+        counts = wanted.get(target, base)
     for part, count in counts.items():
-        notes().print(f"{target / part}: {count:,} {known[name].units}", markup=False)
+        notes().print(f"{target / part}: {count:,} {wanted.units}", markup=False)
     print(target)
+
+
+def _of_years(found: DataSet, years: str) -> DataSet:
+    if found.of_years is None:
+        raise UserError(f"{found.name} is no data set of years; leave out --years.")
+    parts = years.split("-")
+    if not 1 <= len(parts) <= 2 or not all(part.isdecimal() for part in parts):
+        raise UserError(f"--years {years} is not valid; it must be such as 1979-1985.")
+    return found.of_years(range(int(parts[0]), int(parts[-1]) + 1))
 
 
 def data_sets() -> dict[str, DataSet]:
     """All that can be got, by name."""
-    from kindling.datasets import labelled_text, parallel_text
+    from kindling.datasets import labelled_text, parallel_text, tables
 
-    return {
-        found.name: found
-        for found in sorted((*labelled_text.DATA_SETS, *parallel_text.DATA_SETS), key=attrgetter("name"))
-    }
+    every = (*labelled_text.DATA_SETS, *parallel_text.DATA_SETS, *tables.DATA_SETS)
+    return {found.name: found for found in sorted(every, key=attrgetter("name"))}

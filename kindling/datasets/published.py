@@ -33,13 +33,17 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set below the address `base`; `make` writes its parts into a folder, and counts each one's `units`."""
+    """A data set below the address `base`; `make` writes its parts into a folder, and counts each one's `units`.
+
+    `of_years` gives the same for other years, where it is a set of years.
+    """
 
     name: str
     doc: str
     base: str
     units: str
     make: Callable[[Fetched, Path], dict[str, int]]
+    of_years: Callable[[range], DataSet] | None = None
 
     def get(self, folder: Path, base: str | None = None) -> dict[str, int]:
         """Download the data set into a folder; how much each of its parts holds.

@@ -143,9 +143,7 @@ def _of_time(group: Group, reference: Group) -> str:
 def _of_quality(group: Group, reference: Group, measure: str, *, smaller: bool) -> str:
     if group.quality is None or reference.quality is None:
         return f"{measure} was not reported by every arm, so it cannot be compared."
-    means = (
-        f"{group.name} has {measure} {group.quality.mean:.6g}, {reference.name} {reference.quality.mean:.6g}"
-    )
+    means = f"{group.name} has {measure} {group.quality.mean:.6g}, {reference.name} {reference.quality.mean:.6g}"
     if group.errors is not None and reference.errors is not None:
         difference = estimate([own - other for own, other in zip(group.errors, reference.errors, strict=True)])
         records = f"{difference.count:,} test records"

@@ -18,7 +18,7 @@ from tests.e2e.conftest import Deployment
 
 ALGORITHM = "linear_learner"
 AIR = Path(__file__).resolve().parents[3] / "shared" / "data" / "beijing-air" / "beijing-air.tar.xz"
-pytestmark = pytest.mark.skipif(not AIR.exists(), reason="needs the data set beijing-air beside the checkout")
+GDELT = AIR.parents[1] / "gdelt"
 
 BATCH = 2_000
 
@@ -70,6 +70,7 @@ def asked_of_mxnet(deployed: Deployment, model: str, folder: Path, rows: NDArray
     return found
 
 
+@pytest.mark.skipif(not AIR.exists(), reason="needs the data set beijing-air beside the checkout")
 def test_air_quality_becomes_an_endpoint_as_right_as_least_squares(deployed: Deployment, tmp_path: Path) -> None:
     data = tmp_path / "stations"
     addresses, held_out, train = {}, [], []
@@ -119,3 +120,66 @@ def test_air_quality_becomes_an_endpoint_as_right_as_least_squares(deployed: Dep
     by_mxnet = asked_of_mxnet(deployed, model, tmp_path, rows[:1000])
     assert by_mxnet["shape"] == [1, 14]
     assert by_mxnet["scores"] == pytest.approx(scores[:1000].tolist(), rel=1e-4, abs=1e-2)
+
+
+@pytest.mark.skipif(not GDELT.is_dir(), reason="needs the data set gdelt beside the checkout")
+def test_a_processing_job_prepares_gdelts_events_for_a_training_job(deployed: Deployment) -> None:
+    """As docs/algorithms/linear_learner.md has it: raw events in S3 to CSV in S3, an object a year."""
+    for path in GDELT.iterdir():
+        raw = deployed.upload(path, "gdelt/raw", ALGORITHM)
+    made = raw.replace("/raw", "/made")
+    image = deployed.client("ssm").get_parameter(Name=f"/kindling/images/{ALGORITHM}")["Parameter"]["Value"]
+    roles = deployed.client("iam").list_roles()["Roles"]
+    role = next(one["Arn"] for one in roles if "LinearLearnerTrainingRole" in one["RoleName"])
+    inside = "/opt/ml/processing"
+    sagemaker = deployed.client("sagemaker")
+    sagemaker.create_processing_job(
+        ProcessingJobName="gdelt",
+        AppSpecification={
+            "ImageUri": image,
+            "ContainerEntrypoint": ["python", "-m", "linear_learner", "prepare", "gdelt"],
+            "ContainerArguments": ["--input", f"{inside}/input", "--output", f"{inside}/output"],
+        },
+        ProcessingInputs=[
+            {
+                "InputName": "events",
+                "S3Input": {
+                    "S3Uri": raw,
+                    "LocalPath": f"{inside}/input",
+                    "S3DataType": "S3Prefix",
+                    "S3InputMode": "File",
+                },
+            }
+        ],
+        ProcessingOutputConfig={
+            "Outputs": [
+                {
+                    "OutputName": "data",
+                    "S3Output": {"S3Uri": made, "LocalPath": f"{inside}/output", "S3UploadMode": "EndOfJob"},
+                }
+            ]
+        },
+        ProcessingResources={
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
+        },
+        RoleArn=role,
+    )
+    sagemaker.get_waiter("processing_job_completed_or_stopped").wait(
+        ProcessingJobName="gdelt", WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+    )
+    job = sagemaker.describe_processing_job(ProcessingJobName="gdelt")
+    assert job["ProcessingJobStatus"] == "Completed", job.get("ExitMessage") or job.get("FailureReason")
+    execution = deployed.run(
+        {
+            "name": "tone",
+            "inputs": {"train": f"{made}/train", "test": f"{made}/test"},
+            "hyperparameters": {"predictor_type": "regressor", "feature_dim": "25", "mini_batch_size": "100"},
+            "gate": None,
+            "endpoint": None,
+        },
+        deployed.found.state_machine(ALGORITHM),
+    )
+    assert execution["status"] == "SUCCEEDED", execution.get("cause")
+    metrics = json.loads(execution["output"])["training"]["metrics"]
+    # Where, what and how often tell little of so few events' tone.
+    assert 5 < metrics["test:mse"] < 60

@@ -70,6 +70,6 @@ def test_what_is_another_thing_is_refused_and_not_kept(served: Path, server: str
 
 
 def test_an_unknown_name_is_told_with_the_known_ones(tmp_path: Path) -> None:
-    known = "ag-news, dbpedia, iwslt14, multi30k, tatoeba, yelp-polarity"
+    known = "ag-news, beijing-air, dbpedia, gdelt, iwslt14, multi30k, tatoeba, yelp-polarity"
     with pytest.raises(UserError, match=f"wmt is no data set; known are {known}"):
         get("wmt", tmp_path)

@@ -19,10 +19,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import csv
 
 from contract import logs
 from contract.channels import InputChannel
@@ -80,8 +82,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
         draw = np.random.default_rng((arguments.seed, zlib.crc32(name.encode())))
         with ExitStack() as stack:
             outputs = {
-                part: stack.enter_context((arguments.output / part / f"{name}.csv").open("w", encoding="ascii"))
-                for part in PARTS
+                part: stack.enter_context((arguments.output / part / f"{name}.csv").open("wb")) for part in PARTS
             }
             for path in group:
                 for table in gdelt.vectors(path, codes) if codes else csv_tables(path):
@@ -98,5 +99,8 @@ def _object_name(path: Path) -> str:
     return found[1] if found else path.name.partition(".")[0]
 
 
-def _write(file: TextIO, rows: NDArray[np.float32] | NDArray[np.float64]) -> None:
-    np.savetxt(file, rows, "%.9g", ",")
+def _write(file: BinaryIO, rows: NDArray[np.float32] | NDArray[np.float64]) -> None:
+    """Append rows, float32 in the fewest digits that give them again, whole numbers without a point."""
+    columns = [pa.array(column.astype(np.float32)) for column in rows.T]
+    table = pa.table(columns, names=[f"{number}" for number in range(len(columns))])
+    csv.write_csv(table, file, csv.WriteOptions(include_header=False))
