@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.testing import Jobs
-
-from .jobs import jobs_below
+from .jobs import QuickJobs, jobs_below
 
 
 @pytest.fixture
-def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuickJobs]:
     made = jobs_below(tmp_path_factory.mktemp("jobs"))
     yield made
     made.kill()

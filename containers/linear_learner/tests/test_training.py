@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 
 from contract.specification import Algorithm
-from contract.testing import Channels, Host, Jobs
+from contract.testing import Channels, Host
 from contract.training import installed_algorithm
 from linear_learner.model import LinearModel
 
 from .jobs import (
     REGRESSION,
     WEIGHTS,
+    Finished,
+    QuickJobs,
     as_csv,
     as_recordio,
     as_sparse_recordio,
@@ -49,17 +51,16 @@ def metrics(algorithm: Algorithm, output: str) -> dict[str, list[float]]:
     return {metric.name: [float(text) for text in re.findall(metric.regex, output)] for metric in algorithm.metrics}
 
 
-def succeeded(host: Host) -> LinearModel:
-    assert host.process.returncode == 0, host.output
+def succeeded(host: Host | Finished) -> LinearModel:
+    assert host.code == 0, host.output
     return LinearModel.read(host.model)
 
 
-def test_regression_finds_the_plane_and_reports_it(jobs: Jobs, algorithm: Algorithm) -> None:
+def test_regression_finds_the_plane_and_reports_it(jobs: QuickJobs, algorithm: Algorithm) -> None:
     host = jobs.train()
     model = succeeded(host)
-    assert model.weights[0] == pytest.approx(WEIGHTS, abs=0.02) or model.weights[0, :3] == pytest.approx(
-        WEIGHTS[:3], abs=0.02
-    )
+    # The last feature hardly varies, so that its weight is hardly determined.
+    assert model.weights[0, :3] == pytest.approx(WEIGHTS[:3], abs=0.02)
     found = metrics(algorithm, host.output)
     assert found["validation:mse"] == [pytest.approx(0.01, rel=0.3)]
     assert found["test:objective_loss"] == [pytest.approx(found["test:mse"][0], rel=1e-3)]
@@ -75,7 +76,7 @@ def test_regression_finds_the_plane_and_reports_it(jobs: Jobs, algorithm: Algori
     assert found["test:mse"] == [pytest.approx(float(np.mean(errors**2)), rel=1e-4)], "the model that was written"
 
 
-def test_the_log_has_the_built_ins_lines(jobs: Jobs) -> None:
+def test_the_log_has_the_built_ins_lines(jobs: QuickJobs) -> None:
     output = jobs.train({"num_models": "3", "epochs": "2"}).output
     told = [json.loads(line.removeprefix("#metrics ")) for line in output.splitlines() if line.startswith("#metrics ")]
     assert {(line["Dimensions"]["model"], line["Dimensions"]["epoch"]) for line in told} == {
@@ -91,7 +92,7 @@ def test_the_log_has_the_built_ins_lines(jobs: Jobs) -> None:
     assert not re.search("warning|deprecat|traceback", output, re.IGNORECASE), output
 
 
-def test_a_binary_classifier_is_calibrated_and_scored(jobs: Jobs, algorithm: Algorithm) -> None:
+def test_a_binary_classifier_is_calibrated_and_scored(jobs: QuickJobs, algorithm: Algorithm) -> None:
     host = jobs.train({"predictor_type": "binary_classifier"}, BINARY)
     model = succeeded(host)
     test = two_classes(1000, 3)
@@ -114,11 +115,13 @@ def test_a_binary_classifier_is_calibrated_and_scored(jobs: Jobs, algorithm: Alg
         ("f1", {"f_beta": "1"}, "binary_f_1.000"),
     ],
 )
-def test_the_threshold_serves_the_criterion(jobs: Jobs, criterion: str, given: dict[str, str], measure: str) -> None:
+def test_the_threshold_serves_the_criterion(
+    jobs: QuickJobs, criterion: str, given: dict[str, str], measure: str
+) -> None:
     settings = {"predictor_type": "binary_classifier", "epochs": "5", "num_models": "4", **given}
     host = jobs.train({**settings, "binary_classifier_model_selection_criteria": criterion}, BINARY)
     usual = jobs.train(settings, BINARY)
-    assert host.process.returncode == 0, host.output
+    assert host.code == 0, host.output
     reached, before = (quality(job.output, f"validation {measure}") for job in (host, usual))
     if measure.startswith("binary_f"):
         assert reached >= before
@@ -128,7 +131,7 @@ def test_the_threshold_serves_the_criterion(jobs: Jobs, criterion: str, given: d
     assert f"criteria={name}, value=-" in host.output, "early stopping looks at it, too"
 
 
-def test_weights_of_rare_labels_raise_their_recall(jobs: Jobs) -> None:
+def test_weights_of_rare_labels_raise_their_recall(jobs: QuickJobs) -> None:
     settings = {
         "predictor_type": "binary_classifier",
         "num_models": "1",
@@ -143,7 +146,7 @@ def test_weights_of_rare_labels_raise_their_recall(jobs: Jobs) -> None:
     assert [model["positive_example_weight_mult"] for model in report["models"]] == [1.0, "balanced"]
 
 
-def test_a_multiclass_classifier_is_scored(jobs: Jobs, algorithm: Algorithm) -> None:
+def test_a_multiclass_classifier_is_scored(jobs: QuickJobs, algorithm: Algorithm) -> None:
     channels = {name: {"a.csv": as_csv(classes(2000, seed))} for seed, name in enumerate(("train", "test"))}
     host = jobs.train({"predictor_type": "multiclass_classifier", "num_classes": "4", "accuracy_top_k": "2"}, channels)
     model = succeeded(host)
@@ -158,7 +161,7 @@ def test_a_multiclass_classifier_is_scored(jobs: Jobs, algorithm: Algorithm) -> 
     assert found["test:dcg"][0] > found["test:multiclass_accuracy"][0]
 
 
-def test_without_validation_the_best_of_several_models_is_chosen_by_records_held_back(jobs: Jobs) -> None:
+def test_without_validation_the_best_of_several_models_is_chosen_by_records_held_back(jobs: QuickJobs) -> None:
     host = jobs.train({"num_models": "4"}, {"train": REGRESSION["train"]})
     succeeded(host)
     assert len(losses(host.output, "validation")) > 1
@@ -167,7 +170,7 @@ def test_without_validation_the_best_of_several_models_is_chosen_by_records_held
     assert losses(alone.output, "validation") == []
 
 
-def test_rows_pairs_and_packed_files_of_both_formats_are_the_same_data(jobs: Jobs) -> None:
+def test_rows_pairs_and_packed_files_of_both_formats_are_the_same_data(jobs: QuickJobs) -> None:
     table = regression(1000, 1)
     forms: list[dict[str, bytes]] = [
         {"a.csv": as_csv(table)},
@@ -183,7 +186,7 @@ def test_rows_pairs_and_packed_files_of_both_formats_are_the_same_data(jobs: Job
         assert model.weights == pytest.approx(models[0].weights, rel=1e-3, abs=1e-4)
 
 
-def test_sparse_records_of_many_features_are_learnt(jobs: Jobs) -> None:
+def test_sparse_records_of_many_features_are_learnt(jobs: QuickJobs) -> None:
     channels = {
         "train": {"a.pbr": as_sparse_recordio(sparse_classes(4000, 1))},
         "validation": {"a.pbr": as_sparse_recordio(sparse_classes(1000, 2))},
@@ -194,7 +197,7 @@ def test_sparse_records_of_many_features_are_learnt(jobs: Jobs) -> None:
     assert quality(host.output, "test binary_classification_accuracy") > 0.95
 
 
-def test_early_stopping_ends_after_epochs_without_improvement(jobs: Jobs) -> None:
+def test_early_stopping_ends_after_epochs_without_improvement(jobs: QuickJobs) -> None:
     stopped = jobs.train({"epochs": "200", "num_models": "1", "early_stopping_patience": "2"})
     count = len(losses(stopped.output, "validation"))
     assert 3 <= count < 200
@@ -203,20 +206,20 @@ def test_early_stopping_ends_after_epochs_without_improvement(jobs: Jobs) -> Non
     assert len(losses(never.output, "validation")) == 20
 
 
-def test_one_seed_gives_one_model(jobs: Jobs) -> None:
+def test_one_seed_gives_one_model(jobs: QuickJobs) -> None:
     settings = {"epochs": "2", "num_models": "4"}
     first, again, other = (succeeded(jobs.train({**settings, "seed": seed})) for seed in ("5", "5", "6"))
     assert np.array_equal(first.weights, again.weights)
     assert not np.array_equal(first.weights, other.weights)
 
 
-def test_a_tuning_job_trains_one_model(jobs: Jobs) -> None:
+def test_a_tuning_job_trains_one_model(jobs: QuickJobs) -> None:
     host = jobs.train({"_tuning_objective_metric": "validation:objective_loss", "epochs": "1"})
     succeeded(host)
     assert "Training 1 models of 4 features side by side." in host.output
 
 
-def test_an_interrupted_job_goes_on_where_it_was(jobs: Jobs, tmp_path: Path) -> None:
+def test_an_interrupted_job_goes_on_where_it_was(jobs: QuickJobs, tmp_path: Path) -> None:
     settings = {"epochs": "40", "early_stopping_patience": "41", "num_models": "2"}
     whole = jobs.train(settings)
     often = {"KINDLING_CHECKPOINT_INTERVAL_S": "0"}
@@ -232,7 +235,7 @@ def test_an_interrupted_job_goes_on_where_it_was(jobs: Jobs, tmp_path: Path) -> 
     assert np.array_equal(succeeded(host).weights, succeeded(whole).weights)
 
 
-def test_a_stopped_job_writes_the_best_model_so_far(jobs: Jobs) -> None:
+def test_a_stopped_job_writes_the_best_model_so_far(jobs: QuickJobs) -> None:
     (host,) = jobs.start({"epochs": "1000000", "early_stopping_patience": "1000001"})
     host.read_until("epoch=3, validation")
     host.process.terminate()
@@ -241,7 +244,7 @@ def test_a_stopped_job_writes_the_best_model_so_far(jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_a_channel_in_pipe_mode_is_read_anew_in_every_epoch(jobs: Jobs, sparse: bool) -> None:
+def test_a_channel_in_pipe_mode_is_read_anew_in_every_epoch(jobs: QuickJobs, sparse: bool) -> None:
     table = regression(2000, 1)
     written = as_sparse_recordio(table) if sparse else as_recordio(table)
     validation = regression(400, 2)
@@ -277,8 +280,12 @@ def test_a_channel_in_pipe_mode_is_read_anew_in_every_epoch(jobs: Jobs, sparse: 
             b"1,2\n2,3\n" * 200,
             r"holds the label 2 \(record 2\); it must be 0 or 1.",
         ),
-        ({"predictor_type": "multiclass_classifier"}, b"1,2\n", "num_classes must be the number of labels with"),
-        ({"num_classes": "4"}, b"1,2\n", "num_classes must be left out with predictor_type=regressor."),
+        (
+            {"predictor_type": "multiclass_classifier"},
+            b"1,2\n",
+            "num_classes=1 is not valid with predictor_type=multiclass_classifier",
+        ),
+        ({"num_classes": "4"}, b"1,2\n", "num_classes=4 is not valid with predictor_type=regressor"),
         (
             {"learning_rate": "0.001", "lr_scheduler_minimum_lr": "0.01"},
             b"1,2\n",
@@ -296,16 +303,16 @@ def test_a_channel_in_pipe_mode_is_read_anew_in_every_epoch(jobs: Jobs, sparse: 
     ],
 )
 def test_a_users_mistake_is_one_sentence(
-    jobs: Jobs, hyperparameters: dict[str, str], train: bytes, sentence: str
+    jobs: QuickJobs, hyperparameters: dict[str, str], train: bytes, sentence: str
 ) -> None:
     host = jobs.train(hyperparameters, {"train": {"data": train}})
-    assert host.process.returncode == 1, host.output
+    assert host.code == 1, host.output
     assert host.failure.startswith("ClientError: ")
     assert re.search(sentence, host.failure), host.failure
     assert not list(host.model.glob("*"))
 
 
-def test_dense_validation_of_sparse_training_data_is_refused(jobs: Jobs) -> None:
+def test_dense_validation_of_sparse_training_data_is_refused(jobs: QuickJobs) -> None:
     host = jobs.train({}, {"train": {"a": as_sparse_recordio(regression(200, 1))}, "validation": {"a": b"1,2,3,4,5\n"}})
     assert "channel 'validation' is dense, but the training data are sparse." in host.failure
     host = jobs.train({"unbias_data": "True"}, {"train": {"a": as_sparse_recordio(regression(200, 1))}})

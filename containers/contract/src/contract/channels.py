@@ -87,6 +87,10 @@ class InputChannel:
             raise ClientError(f"channel {self.name!r} holds only empty files ({len(found)} found); check the input.")
         return found
 
+    def holds_files(self) -> bool:
+        """Whether there is any file, also an empty one: with ShardedByS3Key a host may have got none."""
+        return any(True for _ in self._walk())
+
     def _walk(self) -> Iterator[Path]:
         for folder, folders, names in os.walk(self.directory, followlinks=True):
             folders[:] = [name for name in folders if not name.startswith(".")]  # prunes the walk

@@ -39,6 +39,11 @@ class Host:
     def failure(self) -> str:
         return (self.base / "output" / "failure").read_text()
 
+    @property
+    def code(self) -> int | None:
+        """The exit code, once it has finished."""
+        return self.process.returncode
+
     def finish(self, timeout: float = 240) -> int:
         """Wait for the end; the exit code."""
         rest, _ = self.process.communicate(timeout=timeout)

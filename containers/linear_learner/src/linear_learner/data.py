@@ -89,17 +89,25 @@ def scaled(batch: Batch, scaler: Scaler, shape: Shape) -> Records:
     return Dense(torch.from_numpy(features), torch.from_numpy(labels.reshape(-1, 1)))
 
 
-def validation_batch(channel: InputChannel, settings: Settings, shape: Shape) -> Batch:
-    """All records of a channel.
+def own_part(channel: InputChannel, settings: Settings, data: Data, hosts: Hosts) -> Batch:
+    """This host's part of a channel that models are measured on: its shard, or every n-th record of what all have.
 
     Raises:
-        ClientError: it cannot be read, holds none, or not what the training data hold.
+        ClientError: it cannot be read, no host has a record of it, or not what the training data hold.
     """
-    batch = _all(read(channel, settings, shape.features), channel.name)
-    if isinstance(batch.features, Rows) != shape.sparse:
-        kinds = ("sparse", "dense") if not shape.sparse else ("dense", "sparse")
+    sharded = channel.distribution == "ShardedByS3Key"
+    nothing = taken(data.sample, np.zeros(0, np.int64))
+    # Where there are fewer objects than hosts, some have none.
+    absent = sharded and not channel.is_pipe and not channel.holds_files()
+    found = [] if absent else list(read(channel, settings, data.shape.features))
+    if not any(hosts.exchange(len(found))):
+        raise _no_record(channel.name)
+    batch = concatenated(found) if found else nothing
+    if isinstance(batch.features, Rows) != data.shape.sparse:
+        kinds = ("dense", "sparse") if data.shape.sparse else ("sparse", "dense")
         raise ClientError(f"channel {channel.name!r} is {kinds[0]}, but the training data are {kinds[1]}.")
-    return batch
+    assert batch.labels is not None
+    return batch if sharded else taken(batch, np.arange(hosts.rank, len(batch.labels), hosts.size))
 
 
 class Stored:
@@ -218,8 +226,12 @@ def _scale(features: NDArray[np.float32], scaler: Scaler, out: NDArray[np.float3
 def _all(batches: Iterator[Batch], channel: str) -> Batch:
     found = list(batches)
     if not found:
-        raise ClientError(f"channel {channel!r} holds no record; give it at least one.")
+        raise _no_record(channel)
     return concatenated(found)
+
+
+def _no_record(channel: str) -> ClientError:
+    return ClientError(f"channel {channel!r} holds no record; give it at least one.")
 
 
 def _agreed(shape: Shape, hosts: Hosts) -> Shape:
@@ -245,7 +257,7 @@ def _to_hold_back(count: int, settings: Settings) -> int:
 def _label_counts(labels: NDArray[np.float32], settings: Settings, hosts: Hosts) -> NDArray[np.int64]:
     if settings.is_regressor:
         return np.zeros(0, np.int64)
-    counts = np.bincount(labels.astype(np.int64), minlength=settings.num_classes or 2).astype(np.float64)[None, :]
+    counts = np.bincount(labels.astype(np.int64), minlength=settings.classes).astype(np.float64)[None, :]
     hosts.add_up(counts)
     whole: NDArray[np.int64] = counts[0].astype(np.int64)
     return whole

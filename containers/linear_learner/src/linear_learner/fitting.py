@@ -263,12 +263,13 @@ class Fitting:
 
     def _mean_loss(self, loss: Loss, records: Records, weights: Tensor) -> NDArray[np.float64]:
         """Of each model, in the label's units."""
-        total = 0.0
-        for start in range(0, len(records), _MEASURED_AT_A_TIME):
+        total: Any = 0.0
+        # Once, also of no records: a host may have none of a few.
+        for start in range(0, max(1, len(records)), _MEASURED_AT_A_TIME):
             some = self._placed(records.part(start, min(start + _MEASURED_AT_A_TIME, len(records))))
             total = loss.values(some.scores(weights), some.labels).double() + total
         scale = label_scale_of(loss, self._data.scaler.label_scale)
-        mean: NDArray[np.float64] = total.cpu().numpy() / len(records) * scale  # type: ignore[attr-defined]
+        mean: NDArray[np.float64] = total.cpu().numpy() / max(1, len(records)) * scale
         return mean
 
     def measured_on(self) -> Batch | None:
@@ -307,10 +308,13 @@ class Fitting:
         return int(np.lexsort((losses, -criteria))[0])
 
     def loss_of(self, batch: Batch, model: int, fitted: Fitted) -> float:
-        """The mean loss of one of the models on some records, in the label's units."""
+        """The mean loss of one of the models on all hosts' parts of some records, in the label's units."""
         loss = make_loss(self._settings, 1, self._data.scaler.label_scale)
         weights = torch.from_numpy(fitted.weights_of(model, self._settings.outputs)).to(self._device)
-        return float(self._mean_loss(loss, scaled(batch, self._data.scaler, self._data.shape), weights)[0])
+        records = scaled(batch, self._data.scaler, self._data.shape)
+        sums = np.array([[float(self._mean_loss(loss, records, weights)[0]) * len(records), len(records)]])
+        self._hosts.add_up(sums)
+        return float(sums[0, 0] / sums[0, 1])
 
     def _criteria(self, weights: Tensor) -> NDArray[np.float64]:
         """The criterion of each model of a binary classifier, at its best threshold."""

@@ -14,6 +14,7 @@ from contract.errors import ClientError
 
 Auto = Literal["auto"]
 
+_FEWEST_CLASSES = 3
 _MODELS = 32
 _MOST_WEIGHTS = 100_000_000  # of all models together, above which auto trains fewer of them
 _LEARNING_RATES = {"adam": 0.1, "sgd": 0.05, "rmsprop": 0.01}
@@ -33,7 +34,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, protected_namespaces=())
 
     predictor_type: Literal["regressor", "binary_classifier", "multiclass_classifier"]
-    num_classes: int | None
+    num_classes: int
     feature_dim: int | Auto
     mini_batch_size: int
     epochs: int
@@ -87,9 +88,11 @@ class Settings(BaseModel):
             ClientError: a combination that algorithm.toml cannot say.
         """
         settings = cls.model_validate({**environment.hyperparameters, "tuned": environment.tuned})
-        if (settings.num_classes is None) == (settings.predictor_type == "multiclass_classifier"):
-            needed = "must be the number of labels" if settings.num_classes is None else "must be left out"
-            raise ClientError(f"hyperparameter num_classes {needed} with predictor_type={settings.predictor_type}.")
+        if (settings.num_classes < _FEWEST_CLASSES) == (settings.predictor_type == "multiclass_classifier"):
+            raise ClientError(
+                f"num_classes={settings.num_classes} is not valid with predictor_type={settings.predictor_type}; a"
+                f" multiclass_classifier has at least {_FEWEST_CLASSES} classes, and only it has so many."
+            )
         if settings.the_learning_rate < settings.the_minimum_rate and settings.use_lr_scheduler:
             raise ClientError(
                 f"lr_scheduler_minimum_lr={settings.the_minimum_rate:g} is above"
@@ -108,7 +111,12 @@ class Settings(BaseModel):
     @property
     def outputs(self) -> int:
         """Numbers that a model gives for a vector: one, or one for each class."""
-        return self.num_classes or 1
+        return self.num_classes if self.num_classes >= _FEWEST_CLASSES else 1
+
+    @property
+    def classes(self) -> int:
+        """Labels of a classifier are integers from 0 to one less than this."""
+        return max(2, self.outputs)
 
     @property
     def the_loss(self) -> str:

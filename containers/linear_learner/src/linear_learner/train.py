@@ -20,7 +20,7 @@ from contract.rendezvous import Hosts, rendezvous
 from contract.training import run_training
 from linear_learner import log_lines, report
 from linear_learner.calibration import calibrate
-from linear_learner.data import Data, taken, training_data, validation_batch
+from linear_learner.data import Data, own_part, taken, training_data
 from linear_learner.fitting import Fitted, Fitting
 from linear_learner.model import Description, LinearModel
 from linear_learner.scores import Measure, measures
@@ -55,11 +55,7 @@ def train(environment: TrainingEnvironment) -> None:
         several = settings.num_models != 1 and not (settings.num_models == "auto" and settings.tuned)
         validates = "validation" in environment.channels
         data = training_data(environment.channel("train"), settings, hosts, hold_back=several and not validates)
-        validation = None
-        if validates:
-            whole = validation_batch(environment.channel("validation"), settings, data.shape)
-            places = np.arange(hosts.rank, len(whole.labels), hosts.size)  # type: ignore[arg-type]
-            validation = taken(whole, places)
+        validation = own_part(environment.channel("validation"), settings, data, hosts) if validates else None
         models = settings.models(data.shape.features)
         # For few columns threads wait for each other longer than they work: of 32 models, 2 take three times as long.
         torch.set_num_threads(environment.cpus if len(models) * settings.outputs >= _MANY_COLUMNS else 1)
@@ -82,31 +78,35 @@ def choose(
 ) -> None:
     """Choose the best model and calibrate it on all hosts; the first writes and scores it."""
     best = fitting.best_of(fitted)
-    part = fitting.measured_on() or data.sample
+    part = fitting.measured_on()
+    some_host_has = any(hosts.exchange(part is not None))
+    if part is None:
+        # Where other hosts have what the models were chosen by, this one adds nothing to it.
+        part = taken(data.sample, np.zeros(0, np.int64)) if some_host_has else data.sample
     plain = plain_model(settings, data, models[best], fitted.weights_of(best, settings.outputs))
     scores, labels = gathered(plain, part, hosts)
     threshold = calibrate(scores, labels, settings).threshold if settings.is_binary else None
     model = replace(plain, description=plain.description.model_copy(update={"threshold": threshold}))
-    if not environment.is_master:
-        return
-    log_lines.chosen(settings.described(models[best]))
-    model.write(environment.paths.model)
-    train = Measure(fitting.objective, "loss", float(fitted.train[best]))
-    log_lines.measures(environment, "train", [train])
-    found = {"train": [train]}
+    if environment.is_master:
+        log_lines.chosen(settings.described(models[best]))
+        model.write(environment.paths.model)
+    found: dict[str, list[Measure]] = {}
     if "validation" in environment.channels:
         objective = Measure(fitting.objective, "loss", float(fitted.measured[best]))
         found["validation"] = [objective, *measures(scores, labels, settings, threshold)]
-        log_lines.measures(environment, "validation", found["validation"])
-    if "test" not in environment.channels:
-        logger.info("Test data is not provided.")
-    elif not environment.stopping.is_set():
-        test = validation_batch(environment.channel("test"), settings, data.shape)
-        assert test.labels is not None
-        scores, labels = model.scores(test.features), test.labels
+    if "test" in environment.channels and not any(hosts.exchange(environment.stopping.is_set())):
+        test = own_part(environment.channel("test"), settings, data, hosts)
+        scores, labels = gathered(model, test, hosts)
         objective = Measure(fitting.objective, "loss", fitting.loss_of(test, best, fitted))
         found["test"] = [objective, *measures(scores, labels, settings, threshold)]
-        log_lines.measures(environment, "test", found["test"])
+    if not environment.is_master:
+        return
+    train = Measure(fitting.objective, "loss", float(fitted.train[best]))
+    found = {"train": [train], **found}
+    for split, some in found.items():
+        log_lines.measures(environment, split, some)
+    if "test" not in environment.channels:
+        logger.info("Test data is not provided.")
     report.write(environment.paths.output_data, settings, models, fitted, best, found, scores, labels)
 
 

@@ -238,7 +238,7 @@ def _check_labels(labels: NDArray[np.float32], settings: Settings, where: str, b
     if settings.is_regressor:
         wrong, expected = ~np.isfinite(labels), "a finite number"
     else:
-        classes = settings.num_classes or 2
+        classes = settings.classes
         wrong = ~((labels >= 0) & (labels < classes) & (labels == np.floor(labels)))
         expected = "0 or 1" if classes == 2 else f"an integer from 0 to num_classes - 1 = {classes - 1}"
     if wrong.any():
