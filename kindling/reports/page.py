@@ -139,7 +139,7 @@ def _epochs_of_linear_models(fitted: LinearModels | None) -> Iterator[str]:
     yield figures.epoch_curves("training loss", {"train": [(n, one.train) for n, one in enumerate(fitted.epochs, 1)]})
     validation = [(n, one.validation) for n, one in enumerate(fitted.epochs, 1) if one.validation is not None]
     if validation:
-        yield figures.epoch_curves("loss of what models are chosen by", {"validation": validation})
+        yield figures.epoch_curves("loss on records held apart", {"validation": validation})
 
 
 def _curves(

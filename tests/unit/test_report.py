@@ -20,6 +20,7 @@ from moto.server import ThreadedMotoServer
 
 from kindling import runs
 from kindling.reports import classification, figures, write_report
+from kindling.reports.experiment import write_experiment
 from kindling.reports.labels import Box, place
 from kindling.reports.vectors import Vectors, of_model, read
 from kindling.runs import History, Run, State
@@ -242,6 +243,83 @@ def test_a_translators_report_has_its_curves_and_samples_beside_their_references
     assert row is not None
     assert "How are you?" in row[0]
     assert "How is it going?" in row[0]
+
+
+FITTED = {
+    "predictor_type": "regressor",
+    "loss": "squared_loss",
+    "epochs": [{"train": 0.5, "validation": 12.0}, {"train": 0.25, "validation": 11.0}],
+    "models": [
+        {"learning_rate": 0.1, "l1": 0.0, "wd": 0.01, "value": 11.5, "chosen": False},
+        {"learning_rate": 0.02, "l1": 0.0001, "wd": 0.0, "value": 11.0, "chosen": True},
+        {"learning_rate": 9.0, "l1": 0.0, "wd": 0.0, "value": None, "chosen": False},
+    ],
+    "measures": {},
+    "answers": {"scores": [1.0, 2.5], "labels": [1.0, 2.0]},
+}
+
+
+def test_linear_models_have_their_curves_answers_and_the_best_of_them(target: EmbeddedTarget, tmp_path: Path) -> None:
+    body = packed(**{"evaluation/linear.json": json.dumps(FITTED).encode()})
+    target.client("s3").put_object(Bucket="the-models", Key="linear/output/output.tar.gz", Body=body)
+    metrics = {"validation:mse": 11.0, "validation:objective_loss:final": 11.0}
+    training = {
+        **CLASSIFIER.output["training"],
+        "model_s3_uri": "s3://the-models/linear/output/model.tar.gz",
+        "metrics": metrics,
+    }
+    run = replace(
+        CLASSIFIER,
+        algorithm="linear_learner",
+        input={"hyperparameters": {"predictor_type": "regressor"}},
+        output={**CLASSIFIER.output, "training": training, "evaluation": {"metrics": metrics, "gate": None}},
+    )
+    html = write_report(target, run, tmp_path / "report.html").path.read_text()
+    for drawn in ("training loss by epoch", "loss on records held apart by epoch", "Scores by labels"):
+        assert f'aria-label="{drawn}"' in html
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", html, re.DOTALL)]
+    assert [row for row in rows if row[-1:] == ["chosen"]] == [["11", "0.02", "0.0001", "0", "chosen"]]
+    assert "The best of 3 models" in html
+    assert not any("9" in row[1:2] for row in rows), "one that diverged is none of the best"
+    cards = re.findall(r'<div class="card"><b>(.*?)</b><span[^>]*>(.*?)</span>', html)
+    assert cards[0] == ("11", "mse")
+    assert not any("final" in name for _, name in cards)
+
+
+def test_an_experiments_page_draws_times_costs_and_quality(tmp_path: Path) -> None:
+    def group(name: str, mean: float) -> dict[str, Any]:
+        return {
+            "name": name,
+            "seconds": {"download": 1.0, "training": 20.0, "upload": 2.0},
+            "instance_seconds": 46,
+            "quality": {"mean": mean, "half_width": 0.5, "count": 100},
+        }
+
+    arm = {
+        "run": "air-arm-0",
+        "distribution": "FullyReplicated",
+        "instance_count": 2,
+        "seed": None,
+        "instance_seconds": 46,
+    }
+    arm |= {"seconds": {"download": 1.0, "training": 20.0, "upload": 2.0}, "metrics": {"train:loss": 0.25}}
+    result = {
+        "run": "air",
+        "algorithm": "linear_learner",
+        "measure": "MSE",
+        "smaller_is_better": True,
+        "records": None,
+        "groups": [group("FullyReplicated on 2 hosts", 3.0), group("ShardedByS3Key on 2 hosts", 2.5)],
+        "arms": [arm],
+        "verdict": ["It is <faster>."],
+    }
+    html = write_experiment(result, tmp_path / "page.html").read_text()
+    for drawn in ("seconds", "instance-seconds", "MSE"):
+        assert f'aria-label="{drawn}"' in html
+    assert "It is &lt;faster&gt;." in html
+    assert "train:loss 0.25" in html
+    alone = {**result, "groups": [{**group("FullyReplicated on 2 hosts", 3.0), "quality": None}]}
+    assert 'aria-label="MSE"' not in write_experiment(alone, tmp_path / "page.html").read_text()
 
 
 @pytest.mark.parametrize("body", [b"no archive", packed(**{"evaluation/classification.json": b"{}"}), packed(a=b"")])

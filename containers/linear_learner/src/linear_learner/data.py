@@ -179,7 +179,7 @@ class Streamed:
         batches: Iterator[Batch] = read(self._channel, self._settings, self.shape.features)
         if self._first:
             batches, self._head = chain(self._head, self._stream), []
-        held = place = 0
+        place = 0
         rest: Batch | None = None
         for batch in batches:
             assert batch.labels is not None
@@ -187,7 +187,6 @@ class Streamed:
             place += len(numbers)
             back = (numbers % _HELD_BACK == 0) & (numbers < self._most_held * _HELD_BACK)
             if back.any():
-                held += int(back.sum())
                 if self._first:
                     self._held.append(taken(batch, np.flatnonzero(back)))
                 batch = taken(batch, np.flatnonzero(~back))

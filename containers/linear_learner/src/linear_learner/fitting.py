@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,9 @@ from contract.errors import ClientError
 from contract.recordio_protobuf import Batch
 from contract.rendezvous import Hosts
 from linear_learner import log_lines
-from linear_learner.calibration import calibrate
-from linear_learner.data import Data, scaled
-from linear_learner.losses import Loss, label_scale_of, make_loss
+from linear_learner.data import Data
+from linear_learner.losses import make_loss
+from linear_learner.measuring import Measuring, placed
 from linear_learner.optimisers import Optimiser
 from linear_learner.records import Records
 from linear_learner.settings import Model, Settings
@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 Tensor = Any
 
-_MEASURED_AT_A_TIME = 65_536
 _MOMENT = "moment/"
 
 
@@ -101,8 +100,7 @@ class Fitting:
     ) -> None:
         self._data, self._settings, self._hosts, self._environment = data, settings, hosts, environment
         self._models, self._device = models, device
-        self._validation = validation
-        self._measured: Records | None = None
+        self._measuring = Measuring(data, validation, len(models), settings, hosts, device)
         self._loss = make_loss(settings, len(models), data.scaler.label_scale)
         self._weights = first_weights(settings, data.shape.rows, len(models)).to(device)
         self._optimiser = Optimiser(settings, models, data.shape.rows, settings.outputs, device)
@@ -146,16 +144,17 @@ class Fitting:
         if self._stopping and not records:
             return
         self._train = totals / max(1, records)
-        values = self._values()
+        values = self._measuring.losses(self._weights)
         if not np.isfinite(self._train).any():
             raise ClientError(
                 f"all {len(self._models)} models diverged in epoch {number}; lower learning_rate, or set"
                 " normalize_data to True."
             )
         self._keep_best(values)
-        chosen = int(np.argmin(self._best_values if values is not None else self._train))
+        compared = self._criterion(values)
+        chosen = int(np.argmin(compared if values is None else self._best_values))
         measured = None if values is None else values[chosen]
-        tracked = float(np.min(self._criterion(values)))
+        tracked = float(np.min(compared))
         epoch = Epoch(float(self._train[chosen]), None if measured is None else float(measured))
         standing = self._standing
         improved = standing.best - tracked > self._settings.early_stopping_tolerance * abs(standing.best)
@@ -181,10 +180,10 @@ class Fitting:
         records = own = 0
         batches, nothing = self._data.epoch(number), None
         for batch in batches:
-            placed = self._placed(batch)
-            nothing = nothing or placed.part(0, 0)
-            own += len(placed)
-            records += self._update(placed, totals)
+            there = placed(batch, self._device)
+            nothing = nothing or there.part(0, 0)
+            own += len(there)
+            records += self._update(there, totals)
             if self._stopping:
                 return totals.cpu().numpy(), records, own
         while self._hosts.size > 1 and not self._stopping:
@@ -231,13 +230,6 @@ class Fitting:
         summed = torch.from_numpy(buffer[-1, : len(losses)].copy()).to(self._device)
         return whole if rows is None else whole[rows], rows, summed, count
 
-    def _placed(self, batch: Records) -> Records:
-        """On the device."""
-        if self._device.type == "cpu":
-            return batch
-        moved = {name: value.to(self._device) for name, value in vars(batch).items() if isinstance(value, torch.Tensor)}
-        return replace(batch, **moved)  # type: ignore[type-var]
-
     def _weights_of(self, labels: Tensor) -> Tensor | None:
         """Of records: shape (n, models) of a binary classifier, (n, 1) of a multiclass one."""
         if self._record_weights is None:
@@ -245,36 +237,6 @@ class Fitting:
         if self._settings.is_binary:
             return torch.where(labels > 0, self._record_weights, 1.0)
         return self._record_weights[labels[:, 0].long()][:, None]
-
-    def _values(self) -> NDArray[np.float64] | None:
-        """The mean losses of the models on what they are measured on, in the label's units; None without any."""
-        part = self.measured_on()
-        sizes = self._hosts.exchange(0 if part is None else len(part.labels))  # type: ignore[arg-type]
-        if not any(sizes):
-            return None
-        totals = np.zeros((1, len(self._models)))
-        if part is not None:
-            if self._measured is None:
-                self._measured = scaled(part, self._data.scaler, self._data.shape)
-            totals[0] = self._mean_loss(self._loss, self._measured, self._weights) * len(self._measured)
-        self._hosts.add_up(totals)
-        values = totals[0] / sum(sizes)
-        return np.where(np.isfinite(values), values, np.inf)
-
-    def _mean_loss(self, loss: Loss, records: Records, weights: Tensor) -> NDArray[np.float64]:
-        """Of each model, in the label's units."""
-        total: Any = 0.0
-        # Once, also of no records: a host may have none of a few.
-        for start in range(0, max(1, len(records)), _MEASURED_AT_A_TIME):
-            some = self._placed(records.part(start, min(start + _MEASURED_AT_A_TIME, len(records))))
-            total = loss.values(some.scores(weights), some.labels).double() + total
-        scale = label_scale_of(loss, self._data.scaler.label_scale)
-        mean: NDArray[np.float64] = total.cpu().numpy() / max(1, len(records)) * scale
-        return mean
-
-    def measured_on(self) -> Batch | None:
-        """This host's part of what the models are measured on; that of `Streamed` data is known after an epoch."""
-        return self._validation if self._validation is not None else self._data.held_back
 
     def _keep_best(self, values: NDArray[np.float64] | None) -> None:
         if values is None:
@@ -286,6 +248,24 @@ class Fitting:
             columns = slice(model * outputs, (model + 1) * outputs)
             self._best[:, columns] = self._weights[:, columns]
 
+    def best_of(self, fitted: Fitted) -> int:
+        """The number of the best model; every host must ask at the same point."""
+        losses = fitted.losses
+        if self._settings.criterion == "loss_function" or not np.isfinite(fitted.measured).any():
+            return int(losses.argmin())
+        criteria = self._measuring.criteria(torch.from_numpy(fitted.weights).to(self._device))
+        # Of models that are equally good by the criterion, the one of the smallest loss.
+        return int(np.lexsort((losses, -criteria))[0])
+
+    def loss_of(self, batch: Batch, model: int, fitted: Fitted) -> float:
+        """The mean loss of one of the models on all hosts' parts of some records, in the label's units."""
+        weights = torch.from_numpy(fitted.weights_of(model, self._settings.outputs)).to(self._device)
+        return self._measuring.loss_of(batch, weights)
+
+    def measured_on(self) -> Batch | None:
+        """See Measuring."""
+        return self._measuring.part
+
     @property
     def _criterion_name(self) -> str:
         if self._settings.binary_classifier_model_selection_criteria and self._settings.criterion != "loss_function":
@@ -296,44 +276,7 @@ class Fitting:
         """By model, what early stopping looks at; smaller is better."""
         if values is None:
             return np.where(np.isfinite(self._train), self._train, np.inf)
-        return values if self._criterion_name == self.objective else -self._criteria(self._weights)
-
-    def best_of(self, fitted: Fitted) -> int:
-        """The number of the best model; every host must ask at the same point."""
-        losses = fitted.losses
-        if self._settings.criterion == "loss_function" or not np.isfinite(fitted.measured).any():
-            return int(losses.argmin())
-        criteria = self._criteria(torch.from_numpy(fitted.weights).to(self._device))
-        # Of models that are equally good by the criterion, the one of the smallest loss.
-        return int(np.lexsort((losses, -criteria))[0])
-
-    def loss_of(self, batch: Batch, model: int, fitted: Fitted) -> float:
-        """The mean loss of one of the models on all hosts' parts of some records, in the label's units."""
-        loss = make_loss(self._settings, 1, self._data.scaler.label_scale)
-        weights = torch.from_numpy(fitted.weights_of(model, self._settings.outputs)).to(self._device)
-        records = scaled(batch, self._data.scaler, self._data.shape)
-        sums = np.array([[float(self._mean_loss(loss, records, weights)[0]) * len(records), len(records)]])
-        self._hosts.add_up(sums)
-        return float(sums[0, 0] / sums[0, 1])
-
-    def _criteria(self, weights: Tensor) -> NDArray[np.float64]:
-        """The criterion of each model of a binary classifier, at its best threshold."""
-        found = [calibrate(scores, labels, self._settings).value for scores, labels in self._gathered(weights)]
-        return np.array(found)
-
-    def _gathered(self, weights: Tensor) -> list[tuple[NDArray[np.float64], NDArray[np.float32]]]:
-        """Each model's scores on what they are measured on, and the labels, of all hosts."""
-        most = -(-self._settings.calibration_samples // self._hosts.size)
-        part = self._measured.part(0, min(most, len(self._measured))) if self._measured is not None else None
-        table = np.zeros((0, len(self._models) + 1), np.float32)
-        if part is not None:
-            placed = self._placed(part)
-            scores = torch.cat((placed.scores(weights), placed.labels), 1)
-            table = np.nan_to_num(scores.cpu().numpy())
-        shared = self._hosts.share(table.tobytes())
-        whole = np.concatenate([np.frombuffer(content, np.float32).reshape(-1, table.shape[1]) for content in shared])
-        # A criterion looks at the order of scores alone, so that probabilities need not be made of them.
-        return [(whole[:, model].astype(np.float64), whole[:, -1]) for model in range(len(self._models))]
+        return values if self._criterion_name == self.objective else -self._measuring.criteria(self._weights)
 
     def _write(self, checkpoints: Checkpoints) -> None:
         moments = {f"{_MOMENT}{name}": values.cpu().numpy() for name, values in self._optimiser.state.items()}

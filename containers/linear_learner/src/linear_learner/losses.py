@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,7 +25,7 @@ class Loss(Protocol):
 
     @property
     def power(self) -> int:
-        """With labels and scores c times as great the loss is c ** power as great; 0 where labels are classes."""
+        """With labels and scores c times as great the loss is c**power as great; 0 where labels are classes."""
 
     def gradient(self, scores: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         """The sums of the weighted losses; `scores` become their derivatives.
@@ -244,8 +243,3 @@ class Softmax:
         """Scores by model and class, and the labels as places among the classes."""
         by_model = scores.view(len(scores), self.models, -1)
         return by_model, labels.long().view(-1, 1, 1).expand(-1, self.models, 1)
-
-
-def label_scale_of(loss: Loss, scale: float) -> float:
-    """What a value in the units of normalised labels is multiplied by for one in the label's own."""
-    return math.pow(scale, loss.power)
