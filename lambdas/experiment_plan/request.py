@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from contract.specification import InvalidJobError
 from lambdas.plan.request import Channel, Name, Resources
-from lambdas.plan.wording import in_words, shown
+from lambdas.plan.wording import parsed
 
 Distribution = Literal["FullyReplicated", "ShardedByS3Key"]
 Hosts = Annotated[StrictInt, Field(ge=1, le=100)]
@@ -67,10 +66,4 @@ class Request(_Asked):
         Raises:
             InvalidJobError: the first thing that cannot be meant, in one sentence.
         """
-        if not isinstance(found, dict):
-            raise InvalidJobError(f"The experiment's input is {shown(found)}; it must be an object with inputs in it.")
-        try:
-            return cls.model_validate(found)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InvalidJobError(in_words(cls, found, first["loc"], first["type"])) from None
+        return parsed(cls, found, "The experiment's input")

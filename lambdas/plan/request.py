@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from contract.specification import InvalidJobError
-from lambdas.plan.wording import in_words, shown
+from lambdas.plan.wording import parsed
 
 # SageMaker's own pattern for the names of jobs and endpoints.
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -114,12 +114,6 @@ class Request(_Asked):
         Raises:
             InvalidJobError: the first thing that cannot be meant, in one sentence.
         """
-        if not isinstance(found, dict):
-            raise InvalidJobError(f"The execution's input is {shown(found)}; it must be an object with inputs in it.")
-        if found.get("tuning") is not None:
+        if isinstance(found, dict) and found.get("tuning") is not None:
             raise InvalidJobError("tuning is not available yet; leave it out or set it to null.")
-        try:
-            return cls.model_validate(found)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InvalidJobError(in_words(cls, found, first["loc"], first["type"])) from None
+        return parsed(cls, found, "The execution's input")

@@ -5,9 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+
+from contract.specification import InvalidJobError
+
+Asked = TypeVar("Asked", bound=BaseModel)
 
 
 def shown(value: object) -> str:
@@ -21,6 +25,23 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
+
+
+def parsed(model: type[Asked], found: object, what: str) -> Asked:
+    """What was asked for, validated.
+
+    Args:
+        what: the sentence about something that is no object begins with it.
+    Raises:
+        InvalidJobError: the first thing that cannot be meant, in one sentence.
+    """
+    if not isinstance(found, dict):
+        raise InvalidJobError(f"{what} is {shown(found)}; it must be an object with inputs in it.")
+    try:
+        return model.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidJobError(in_words(model, found, first["loc"], first["type"])) from None
 
 
 def in_words(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -22,10 +20,10 @@ from stacks.base import camel
 from stacks.constructs.buckets import Buckets
 from stacks.constructs.experiment_role import ExperimentRole, ExperimentRoleProps
 from stacks.constructs.experiment_states import definition
-from stacks.constructs.function_code import contract_modules, laid_out
+from stacks.constructs.function_code import contract_layer
 from stacks.constructs.hosting_role import HostingRole, HostingRoleProps
-from stacks.constructs.log_group import log_group
 from stacks.constructs.pipeline_function import PipelineFunction, PipelineFunctionProps
+from stacks.constructs.state_machine import state_machine
 from stacks.constructs.training_pipeline import TrainingPipeline, name_prefix
 from stacks.settings import Settings
 
@@ -72,13 +70,12 @@ class Experiment(Construct):
                 topic_key=props.buckets.key,
             ),
         ).role
-        return sfn.StateMachine(
+        return state_machine(
             self,
-            "StateMachine",
-            comment=f"{props.settings.name}: experiments",
-            # A literal text, so that a linter of templates sees the states; what is known only later is substituted.
-            definition_body=sfn.DefinitionBody.from_string(json.dumps(definition(self._site()), indent=1)),
-            definition_substitutions={
+            settings=props.settings,
+            comment="experiments",
+            definition=definition(self._site()),
+            substitutions={
                 **{f"{function.node.id}Function": function.function.function_arn for function in self.functions},
                 **{
                     f"{camel(name)}Machine": pipeline.state_machine.state_machine_arn
@@ -91,12 +88,6 @@ class Experiment(Construct):
                 "Topic": props.topic.topic_arn,
             },
             role=role,
-            logs=sfn.LogOptions(
-                destination=log_group(self, "Executions", props.settings),
-                level=sfn.LogLevel.ALL,
-                include_execution_data=True,
-            ),
-            tracing_enabled=True,
         )
 
     def _site(self) -> dict[str, Any]:
@@ -151,18 +142,10 @@ class Experiment(Construct):
         return role
 
     def _plan(self) -> PipelineFunction:
-        with laid_out(contract_modules()) as code:
-            contract = lambda_.LayerVersion(
-                self,
-                "Contract",
-                description="The errors and the words of the container contract",
-                code=lambda_.Code.from_asset(code),
-                compatible_runtimes=[lambda_.Runtime.PYTHON_3_11],
-            )
         look = iam.PolicyStatement(
             sid="LookForData", actions=["s3:ListBucket"], resources=[self._props.buckets.data.bucket_arn]
         )
-        return self._make("experiment_plan", [look], imports=("plan",), layers=[contract], memory_mb=512)
+        return self._make("experiment_plan", [look], imports=("plan",), layers=[contract_layer(self)], memory_mb=512)
 
     def _arm(self) -> PipelineFunction:
         buckets = self._props.buckets

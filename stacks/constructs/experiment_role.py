@@ -14,6 +14,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, wildcard
+from stacks.constructs.state_machine import calls_and_announcements
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,11 @@ class ExperimentRole(Construct):
             ),
             inline_policies={
                 "Experiments": iam.PolicyDocument(
-                    statements=[*self._functions_and_topic(), *self._arms(), *self._evaluation()]
+                    statements=[
+                        *calls_and_announcements(props.functions, props.topic, props.topic_key),
+                        *self._arms(),
+                        *self._evaluation(),
+                    ]
                 )
             },
         )
@@ -65,22 +70,6 @@ class ExperimentRole(Construct):
                 "AwsSolutions-IAM5[Resource::*]": "The delivery of logs and X-Ray know no resource.",
             },
         )
-
-    def _functions_and_topic(self) -> list[iam.PolicyStatement]:
-        props = self._props
-        return [
-            iam.PolicyStatement(
-                sid="CallFunctions",
-                actions=["lambda:InvokeFunction"],
-                resources=[function.function_arn for function in props.functions],
-            ),
-            iam.PolicyStatement(sid="Announce", actions=["sns:Publish"], resources=[props.topic.topic_arn]),
-            iam.PolicyStatement(
-                sid="EncryptAnnouncement",
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=[props.topic_key.key_arn],
-            ),
-        ]
 
     def _arms(self) -> list[iam.PolicyStatement]:
         machines = [pipeline.state_machine_arn for pipeline in self._props.pipelines]

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -21,6 +24,18 @@ def contract_modules() -> dict[str, Path]:
     """The contract package by paths in a layer; a function imports the description of an algorithm and its errors."""
     package = ROOT / "containers" / "contract" / "src" / "contract"
     return {f"python/contract/{path.name}": path for path in sorted(package.glob("*.py"))}
+
+
+def contract_layer(scope: Construct) -> lambda_.LayerVersion:
+    """The contract package as a layer of functions that check what a user asks for."""
+    with laid_out(contract_modules()) as code:
+        return lambda_.LayerVersion(
+            scope,
+            "Contract",
+            description="The description of an algorithm and the check of hyperparameters",
+            code=lambda_.Code.from_asset(code),
+            compatible_runtimes=[lambda_.Runtime.PYTHON_3_11],
+        )
 
 
 @contextmanager

@@ -8,12 +8,11 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from stacks.acknowledgements import objects_wildcard
 from stacks.constructs.buckets import Buckets
-from stacks.constructs.function_code import contract_modules, laid_out
+from stacks.constructs.function_code import contract_layer
 from stacks.constructs.pipeline_function import PipelineFunction, PipelineFunctionProps
 from stacks.settings import Settings
 
@@ -61,18 +60,10 @@ class PipelineFunctions(Construct):
         return (self.plan, self.evaluate, self.endpoint, self.smoke_test, self.retire, self.rollback)
 
     def _plan(self) -> PipelineFunction:
-        with laid_out(contract_modules()) as code:
-            contract = lambda_.LayerVersion(
-                self,
-                "Contract",
-                description="The description of an algorithm and the check of hyperparameters",
-                code=lambda_.Code.from_asset(code),
-                compatible_runtimes=[lambda_.Runtime.PYTHON_3_11],
-            )
         look = iam.PolicyStatement(
             sid="LookForData", actions=["s3:ListBucket"], resources=[self._props.buckets.data.bucket_arn]
         )
-        return self._make("Plan", "plan", [look], layers=[contract], memory_mb=512)
+        return self._make("Plan", "plan", [look], layers=[contract_layer(self)], memory_mb=512)
 
     def _evaluate(self) -> PipelineFunction:
         buckets = self._props.buckets

@@ -13,6 +13,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, wildcard
+from stacks.constructs.state_machine import calls_and_announcements
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,11 @@ class PipelineRole(Construct):
             self._arn("sagemaker", kind, f"{props.ours}-*") for kind in ("training-job", "model", "endpoint-config")
         )
         self._endpoints = self._arn("sagemaker", "endpoint", "*")
-        statements = [*self._functions_and_topic(), *self._training(), *self._deployment()]
+        statements = [
+            *calls_and_announcements(props.functions, props.topic, props.topic_key),
+            *self._training(),
+            *self._deployment(),
+        ]
         self.role = iam.Role(
             self,
             "Role",
@@ -48,22 +53,6 @@ class PipelineRole(Construct):
             inline_policies={"Pipeline": iam.PolicyDocument(statements=statements)},
         )
         self._acknowledge()
-
-    def _functions_and_topic(self) -> list[iam.PolicyStatement]:
-        props = self._props
-        return [
-            iam.PolicyStatement(
-                sid="CallFunctions",
-                actions=["lambda:InvokeFunction"],
-                resources=[function.function_arn for function in props.functions],
-            ),
-            iam.PolicyStatement(sid="Announce", actions=["sns:Publish"], resources=[props.topic.topic_arn]),
-            iam.PolicyStatement(
-                sid="EncryptAnnouncement",
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=[props.topic_key.key_arn],
-            ),
-        ]
 
     def _training(self) -> list[iam.PolicyStatement]:
         return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,10 @@ from constructs import Construct
 
 from contract.specification import Algorithm
 from stacks.constructs.buckets import Buckets
-from stacks.constructs.log_group import log_group
 from stacks.constructs.pipeline_functions import PipelineFunctions
 from stacks.constructs.pipeline_role import PipelineRole, PipelineRoleProps
 from stacks.constructs.pipeline_states import definition
+from stacks.constructs.state_machine import state_machine
 from stacks.constructs.training_role import TrainingRole, TrainingRoleProps
 from stacks.settings import Settings
 
@@ -64,26 +63,17 @@ class TrainingPipeline(Construct):
                 topic_key=props.buckets.key,
             ),
         ).role
-        return sfn.StateMachine(
+        return state_machine(
             self,
-            "StateMachine",
-            comment=f"{props.settings.name}: train, evaluate and deploy {props.algorithm.name}",
-            # A literal text, so that a linter of templates sees the states; what is known only later is substituted.
-            definition_body=sfn.DefinitionBody.from_string(
-                json.dumps(definition(props.algorithm, self._site()), indent=1)
-            ),
-            definition_substitutions={
+            settings=props.settings,
+            comment=f"train, evaluate and deploy {props.algorithm.name}",
+            definition=definition(props.algorithm, self._site()),
+            substitutions={
                 **props.functions.substitutions(),
                 **self._later(),
                 "Topic": props.topic.topic_arn,
             },
             role=role,
-            logs=sfn.LogOptions(
-                destination=log_group(self, "Executions", props.settings),
-                level=sfn.LogLevel.ALL,
-                include_execution_data=True,
-            ),
-            tracing_enabled=True,
         )
 
     def _later(self) -> dict[str, str]:

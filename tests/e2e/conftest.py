@@ -16,6 +16,7 @@ from kindling import deployment, resources
 from kindling.localcloud import lifecycle
 from kindling.localcloud.cloud import RunnerName
 from kindling.ports import free_port
+from kindling.resources import camel
 from kindling.targets import EmbeddedTarget, running_embedded_cloud
 
 ALGORITHM = "blazingtext"
@@ -65,6 +66,55 @@ class Deployment:
     def run(self, execution_input: dict[str, Any], state_machine: str | None = None) -> dict[str, Any]:
         """Starts an execution and waits for its end."""
         return self.wait(self.start(execution_input, state_machine))
+
+    def process(
+        self, name: str, algorithm: str, command: list[str], inputs: dict[str, str], output: str, hosts: int = 1
+    ) -> None:
+        """Runs a Processing job of an algorithm's image to its end; it must succeed.
+
+        Args:
+            command: what the container runs.
+            inputs: addresses by the names of the folders below /opt/ml/processing that they come to.
+            output: where the folder `output` beside them goes.
+        """
+        roles = self.client("iam").list_roles()["Roles"]
+        role_name = f"{camel(algorithm)}TrainingRole"
+        image = self.client("ssm").get_parameter(Name=f"/kindling/images/{algorithm}")["Parameter"]["Value"]
+        sagemaker = self.client("sagemaker")
+        local = {folder: f"/opt/ml/processing/{folder}" for folder in (*inputs, "output")}
+        sagemaker.create_processing_job(
+            ProcessingJobName=name,
+            AppSpecification={"ImageUri": image, "ContainerEntrypoint": command},
+            ProcessingInputs=[
+                {
+                    "InputName": folder,
+                    "S3Input": {
+                        "S3Uri": address,
+                        "LocalPath": local[folder],
+                        "S3DataType": "S3Prefix",
+                        "S3InputMode": "File",
+                    },
+                }
+                for folder, address in inputs.items()
+            ],
+            ProcessingOutputConfig={
+                "Outputs": [
+                    {
+                        "OutputName": "data",
+                        "S3Output": {"S3Uri": output, "LocalPath": local["output"], "S3UploadMode": "EndOfJob"},
+                    }
+                ]
+            },
+            ProcessingResources={
+                "ClusterConfig": {"InstanceCount": hosts, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
+            },
+            RoleArn=next(one["Arn"] for one in roles if role_name in one["RoleName"]),
+        )
+        sagemaker.get_waiter("processing_job_completed_or_stopped").wait(
+            ProcessingJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
+        )
+        job = sagemaker.describe_processing_job(ProcessingJobName=name)
+        assert job["ProcessingJobStatus"] == "Completed", job.get("ExitMessage") or job.get("FailureReason")
 
     def states(self, execution: str) -> list[str]:
         """The names of the states that an execution entered, in order."""

@@ -128,47 +128,9 @@ def test_a_processing_job_prepares_gdelts_events_for_a_training_job(deployed: De
     for path in GDELT.iterdir():
         raw = deployed.upload(path, "gdelt/raw", ALGORITHM)
     made = raw.replace("/raw", "/made")
-    image = deployed.client("ssm").get_parameter(Name=f"/kindling/images/{ALGORITHM}")["Parameter"]["Value"]
-    roles = deployed.client("iam").list_roles()["Roles"]
-    role = next(one["Arn"] for one in roles if "LinearLearnerTrainingRole" in one["RoleName"])
-    inside = "/opt/ml/processing"
-    sagemaker = deployed.client("sagemaker")
-    sagemaker.create_processing_job(
-        ProcessingJobName="gdelt",
-        AppSpecification={
-            "ImageUri": image,
-            "ContainerEntrypoint": ["python", "-m", "linear_learner", "prepare", "gdelt"],
-            "ContainerArguments": ["--input", f"{inside}/input", "--output", f"{inside}/output"],
-        },
-        ProcessingInputs=[
-            {
-                "InputName": "events",
-                "S3Input": {
-                    "S3Uri": raw,
-                    "LocalPath": f"{inside}/input",
-                    "S3DataType": "S3Prefix",
-                    "S3InputMode": "File",
-                },
-            }
-        ],
-        ProcessingOutputConfig={
-            "Outputs": [
-                {
-                    "OutputName": "data",
-                    "S3Output": {"S3Uri": made, "LocalPath": f"{inside}/output", "S3UploadMode": "EndOfJob"},
-                }
-            ]
-        },
-        ProcessingResources={
-            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
-        },
-        RoleArn=role,
-    )
-    sagemaker.get_waiter("processing_job_completed_or_stopped").wait(
-        ProcessingJobName="gdelt", WaiterConfig={"Delay": 1, "MaxAttempts": 120}
-    )
-    job = sagemaker.describe_processing_job(ProcessingJobName="gdelt")
-    assert job["ProcessingJobStatus"] == "Completed", job.get("ExitMessage") or job.get("FailureReason")
+    folders = ["--input", "/opt/ml/processing/events", "--output", "/opt/ml/processing/output"]
+    command = ["python", "-m", "linear_learner", "prepare", "gdelt", *folders]
+    deployed.process("gdelt", ALGORITHM, command, {"events": raw}, made)
     execution = deployed.run(
         {
             "name": "tone",

@@ -167,52 +167,12 @@ def test_the_endpoint_translates_as_fairseq_generate_does(deployed: Deployment, 
 def test_a_processing_job_of_two_hosts_prepares_what_a_training_job_reads(deployed: Deployment, tmp_path: Path) -> None:
     """As docs/algorithms/fairseq.md has it: raw text in S3 to binarised data in S3, sharded over hosts."""
     train, validation = (upload(deployed, tmp_path / "shards", part, n) for part, n in (("train", 3000), ("dev", 100)))
-    image = deployed.client("ssm").get_parameter(Name=f"/kindling/images/{ALGORITHM}")["Parameter"]["Value"]
     made = f"s3://{deployed.found.data_bucket}/{ALGORITHM}/binarised"
     inside = "/opt/ml/processing"
-    roles = deployed.client("iam").list_roles()["Roles"]
-    role = next(one["Arn"] for one in roles if "FairseqTrainingRole" in one["RoleName"])
-    sagemaker = deployed.client("sagemaker")
-    sagemaker.create_processing_job(
-        ProcessingJobName="prepare",
-        AppSpecification={
-            "ImageUri": image,
-            "ContainerEntrypoint": ["python", "-m", "translator", "prepare"],
-            "ContainerArguments": [
-                *("--train", f"{inside}/train", "--validation", f"{inside}/validation", "--output", f"{inside}/output"),
-                *("source-lang=de", "target-lang=en", "bpe-symbols=1000"),
-            ],
-        },
-        ProcessingInputs=[
-            {
-                "InputName": name,
-                "S3Input": {
-                    "S3Uri": address,
-                    "LocalPath": f"{inside}/{name}",
-                    "S3DataType": "S3Prefix",
-                    "S3InputMode": "File",
-                },
-            }
-            for name, address in (("train", train), ("validation", validation))
-        ],
-        ProcessingOutputConfig={
-            "Outputs": [
-                {
-                    "OutputName": "data",
-                    "S3Output": {"S3Uri": made, "LocalPath": f"{inside}/output", "S3UploadMode": "EndOfJob"},
-                }
-            ]
-        },
-        ProcessingResources={
-            "ClusterConfig": {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10}
-        },
-        RoleArn=role,
-    )
-    sagemaker.get_waiter("processing_job_completed_or_stopped").wait(
-        ProcessingJobName="prepare", WaiterConfig={"Delay": 1, "MaxAttempts": 300}
-    )
-    job = sagemaker.describe_processing_job(ProcessingJobName="prepare")
-    assert job["ProcessingJobStatus"] == "Completed", job.get("ExitMessage") or job.get("FailureReason")
+    folders = ["--train", f"{inside}/train", "--validation", f"{inside}/validation", "--output", f"{inside}/output"]
+    settings = ["source-lang=de", "target-lang=en", "bpe-symbols=1000"]
+    command = ["python", "-m", "translator", "prepare", *folders, *settings]
+    deployed.process("prepare", ALGORITHM, command, {"train": train, "validation": validation}, made, hosts=2)
     given = {name: value for name, value in TINY.items() if name != "bpe-symbols"}
     execution = deployed.run(
         {

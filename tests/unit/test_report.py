@@ -271,7 +271,7 @@ def test_linear_models_have_their_curves_answers_and_the_best_of_them(target: Em
     run = replace(
         CLASSIFIER,
         algorithm="linear_learner",
-        input={"hyperparameters": {"predictor_type": "regressor"}},
+        input={**CLASSIFIER.input, "hyperparameters": {"predictor_type": "regressor"}},
         output={**CLASSIFIER.output, "training": training, "evaluation": {"metrics": metrics, "gate": None}},
     )
     html = write_report(target, run, tmp_path / "report.html").path.read_text()

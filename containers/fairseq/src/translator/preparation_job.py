@@ -17,12 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from contract import logs
 from contract.channels import InputChannel
 from contract.cores import available_cpus
 from contract.environment import TrainingEnvironment
-from contract.errors import failure_reason, is_users_mistake
 from contract.paths import Paths
+from contract.processing import run_processing
 from contract.rendezvous import rendezvous
 from contract.specification import InvalidJobError, Value
 from contract.training import installed_algorithm
@@ -33,19 +32,9 @@ logger = logging.getLogger(__name__)
 
 
 def main(words: Sequence[str]) -> int:
-    """Prepare as the arguments say; the exit code. The reason of a failure also becomes the job's ExitMessage."""
+    """Prepare as the arguments say; the exit code."""
     silence()
-    logs.set_up()
-    paths = Paths.from_environ()
-    try:
-        _prepare(_parsed(words), paths)
-    except Exception as error:
-        logger.error("%s", failure_reason(error), exc_info=None if is_users_mistake(error) else error)
-        message = paths.failure.with_name("message")
-        message.parent.mkdir(parents=True, exist_ok=True)
-        message.write_text(failure_reason(error), encoding="utf-8")
-        return 1
-    return 0
+    return run_processing(lambda paths: _prepare(_parsed(words), paths))
 
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:

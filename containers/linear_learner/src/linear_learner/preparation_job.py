@@ -26,10 +26,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from contract import logs
 from contract.channels import InputChannel
-from contract.errors import ClientError, failure_reason, is_users_mistake
-from contract.paths import Paths
+from contract.errors import ClientError
+from contract.processing import run_processing
 from linear_learner import gdelt
 from linear_learner.vectors import csv_tables
 
@@ -41,18 +40,8 @@ _YEAR = re.compile(r"((?:19|20)\d\d)")
 
 
 def main(words: Sequence[str]) -> int:
-    """Prepare as the arguments say; the exit code. The reason of a failure also becomes the job's ExitMessage."""
-    logs.set_up()
-    paths = Paths.from_environ()
-    try:
-        _prepare(_parsed(words))
-    except Exception as error:
-        logger.error("%s", failure_reason(error), exc_info=None if is_users_mistake(error) else error)
-        message = paths.failure.with_name("message")
-        message.parent.mkdir(parents=True, exist_ok=True)
-        message.write_text(failure_reason(error), encoding="utf-8")
-        return 1
-    return 0
+    """Prepare as the arguments say; the exit code."""
+    return run_processing(lambda _paths: _prepare(_parsed(words)))
 
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
