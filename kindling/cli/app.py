@@ -20,8 +20,8 @@ from kindling.cli import (
 )
 
 app = typer.Typer(
-    help="Trains and serves word vectors, classifiers, translators and linear models on Amazon SageMaker, or on an embedded"
-    " cloud with the same templates.",
+    help="Trains and serves word vectors, classifiers, translators and linear models on Amazon SageMaker, or on an"
+    " embedded cloud with the same templates.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -73,5 +73,5 @@ def test_an_unknown_image_is_refused_with_what_can_be_run(images: Images) -> Non
             images.algorithm_of(unknown)
         assert str(caught.value) == (
             f"image {unknown} was not published to this embedded cloud; deploy the images stack to it first, "
-            f"or use one that it can run: {ours}, {ADDRESSES[0]}:1."
+            f"or use one that it can run: {', '.join((ours, *aws_images.examples()))}."
         )
