@@ -65,20 +65,18 @@ def test_shards_and_replicas_are_trained_hosted_asked_and_compared(
         test=str(test),
         hyperparameters={"predictor_type": "regressor", "epochs": "4", "num_models": "8"},
         instances=(2,),
-        seeds=(1, 2),
+        seeds=(7,),
         name="air",
     )
     assert ended.cause is None
     assert ended.result is not None
     result = ended.result
     assert deployed.hosted() == before, "endpoints, configurations and models are gone"
-    assert sum("on 2 hosts, seed" in line for line in told) == 4
+    assert sum("on 2 hosts, seed 7" in line for line in told) == 2
 
     assert [(arm["distribution"], arm["seed"]) for arm in result["arms"]] == [
-        ("FullyReplicated", 1),
-        ("FullyReplicated", 2),
-        ("ShardedByS3Key", 1),
-        ("ShardedByS3Key", 2),
+        ("FullyReplicated", 7),
+        ("ShardedByS3Key", 7),
     ]
     for arm in result["arms"]:
         assert arm["seconds"]["training"] > 0
