@@ -61,7 +61,7 @@ EXAMPLES = {
     "linear_learner": ExampleJob(
         package="linear_learner",
         channels={"train": {"train.csv": _VECTORS}, "validation": {"validation.csv": _VECTORS}},
-        hyperparameters={"predictor_type": "regressor", "epochs": "2"},
+        hyperparameters={"predictor_type": "regressor", "epochs": "2", "early_stopping_patience": "1000000"},
         long="epochs=100000",
         request='{"instances": [{"features": [1, 2]}]}',
         answers='{"predictions":[{"score":',
