@@ -16,6 +16,7 @@ import pytest
 from contract.specification import Algorithm
 from contract.testing import Channels, Host
 from contract.training import installed_algorithm
+from linear_learner import data
 from linear_learner.model import LinearModel
 
 from .jobs import (
@@ -264,6 +265,20 @@ def test_a_channel_in_pipe_mode_is_read_anew_in_every_epoch(jobs: QuickJobs, spa
     )  # of a variance above 1000; what cannot be shifted is learnt slowly
     if not sparse:
         assert succeeded(host).weights[0, :3] == pytest.approx(WEIGHTS[:3], abs=0.05)
+
+
+def test_files_that_do_not_fit_into_memory_are_read_in_every_epoch(
+    jobs: QuickJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = jobs.train({"num_models": "4"})
+    monkeypatch.setattr(data, "_MEMORY_SHARE", 0.0)
+    streamed = jobs.train({"num_models": "4"})
+    assert "its files are read in every epoch" in streamed.output
+    assert quality(streamed.output, "test mse") == pytest.approx(quality(kept.output, "test mse"), rel=0.2)
+    # Without a channel to validate by, every tenth record of the stream is held back, the same ones in every epoch.
+    alone = jobs.train({"num_models": "4", "epochs": "3"}, {"train": REGRESSION["train"]})
+    assert len(losses(alone.output, "validation")) == 3
+    assert succeeded(alone).weights[0, :3] == pytest.approx(WEIGHTS[:3], abs=0.05)
 
 
 @pytest.mark.parametrize(
