@@ -53,9 +53,9 @@ def as_csv(table: Table) -> bytes:
     return "".join(",".join(f"{value!r}" for value in row) + "\n" for row in table.tolist()).encode()
 
 
-def as_recordio(table: Table) -> bytes:
+def as_recordio(table: Table, labels: int = 1) -> bytes:
     stream = io.BytesIO()
-    write_dense(stream, table[:, 1:], table[:, 0])
+    write_dense(stream, table[:, labels:], table[:, :labels])
     return stream.getvalue()
 
 

@@ -287,7 +287,7 @@ def test_files_that_do_not_fit_into_memory_are_read_in_every_epoch(
         ({}, b"1,2,3\n4,5\n", "Expected 3 columns, got 2: 4,5."),
         ({}, b"y,x\n1,2\n", "is not CSV of numbers after 0 records: In CSV column #.*'[xy]'"),
         ({}, b"1,2\n3,nan\n", r"holds a feature that is not finite \(record 2\); give a number."),
-        ({}, b"1\n2\n", "a row has one column; it must have the label and at least one feature."),
+        ({}, b"1\n2\n", "holds rows of one column; they must have the label and at least one feature."),
         ({"feature_dim": "3"}, b"1,2,3\n" * 200, "holds a record of 2 features; feature_dim is 3."),
         ({}, b"1,2\n" * 5, "mini_batch_size=100 is more than the 5 records to train on; lower it."),
         (
@@ -310,6 +310,8 @@ def test_files_that_do_not_fit_into_memory_are_read_in_every_epoch(
         ({"learning_rate": "1e30", "num_models": "1"}, as_csv(regression(500, 1)), "all 1 models diverged in epoch"),
         ({}, as_recordio(regression(200, 1))[:-3], "is not RecordIO-protobuf: .* is cut off"),
         ({}, gzip.compress(as_csv(regression(200, 1)))[:-20], "is no whole gzip file: "),
+        ({}, gzip.compress(as_csv(regression(200, 1)))[:100] + bytes(500), "is no whole gzip file: "),
+        ({}, as_recordio(regression(200, 1), labels=2), "holds a record with 2 labels; every record must have one."),
         (
             {"predictor_type": "binary_classifier", "positive_example_weight_mult": "balanced"},
             b"1,2\n" * 200,

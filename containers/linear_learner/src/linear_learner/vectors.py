@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,11 +40,10 @@ def read(channel: InputChannel, settings: Settings, width: int | None = None) ->
     if width is None and settings.feature_dim != "auto":
         width = settings.feature_dim
     for name, stream in _streams(channel):
-        kind, opened = _opened(channel, stream)
-        where = f"channel {channel.name!r}{name}"
-        batches = _recordio(opened) if kind == RECORDIO else _csv(opened)
-        count = 0
+        where, count = f"channel {channel.name!r}{name}", 0
         try:
+            kind, opened = _opened(channel, stream)
+            batches = _recordio(opened, where) if kind == RECORDIO else _csv(opened, where)
             for batch in batches:
                 checked = _checked(batch, settings, width, where, count)
                 width = width_of(checked)
@@ -53,7 +53,7 @@ def read(channel: InputChannel, settings: Settings, width: int | None = None) ->
             raise ClientError(f"{where} is not RecordIO-protobuf: {error}") from error
         except pa.ArrowInvalid as error:
             raise ClientError(f"{where} is not CSV of numbers after {count} records: {csv_mistake(error)}") from error
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ClientError(f"{where} is no whole gzip file: {error}.") from error
 
 
@@ -129,11 +129,11 @@ class _Resumed(io.RawIOBase):
         return self._stream.read(size)
 
 
-def _recordio(stream: BinaryIO) -> Iterator[Batch]:
+def _recordio(stream: BinaryIO, where: str) -> Iterator[Batch]:
     for batch in read_batches(stream):
         if batch.labels is None or batch.labels.shape[1] != 1:
             found = 0 if batch.labels is None else batch.labels.shape[1]
-            raise ClientError(f"a record has {found} labels; every record must have one.")
+            raise ClientError(f"{where} holds a record with {found} labels; every record must have one.")
         yield Batch(batch.features, batch.labels[:, 0])
 
 
@@ -150,11 +150,11 @@ def csv_tables(path: Path) -> Iterator[NDArray[np.float32]]:
             raise ClientError(f"{path.name} is not CSV of numbers: {csv_mistake(error)}") from error
 
 
-def _csv(stream: BinaryIO) -> Iterator[Batch]:
+def _csv(stream: BinaryIO, where: str) -> Iterator[Batch]:
     """Rows of numbers without a header, the label first."""
     for table in map(parse_csv, _lines(stream)):
         if table.shape[1] < 2:
-            raise ClientError("a row has one column; it must have the label and at least one feature.")
+            raise ClientError(f"{where} holds rows of one column; they must have the label and at least one feature.")
         yield Batch(table[:, 1:], table[:, 0])
 
 
