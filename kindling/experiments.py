@@ -54,18 +54,9 @@ def start(target: Target, resources: Resources, request: Request, progress: Prog
     Raises:
         UserError, InvalidJobError: the request cannot be meant; nothing was uploaded.
     """
+    check(request)
     if resources.experiments is None:
         raise UserError("experiments are not deployed to this target; run `kindling deploy` again.")
-    for hosts in request.instances or (None,):
-        submission.check(
-            submission.Request(
-                algorithm=request.algorithm,
-                channels=request.channels,
-                hyperparameters=request.hyperparameters,
-                instances=hosts,
-                name=request.name,
-            )
-        )
     name = request.name or request.algorithm.name.replace("_", "-")
     run = submission.unique_name(name)
     sources = {**request.channels, **({_TEST: request.test} if request.test else {})}
@@ -76,6 +67,26 @@ def start(target: Target, resources: Resources, request: Request, progress: Prog
         stateMachineArn=resources.experiments, name=run, input=json.dumps(given)
     )
     return run, str(execution["executionArn"])
+
+
+def check(request: Request) -> None:
+    """Refuses what every arm's pipeline would refuse later and what only this machine can know.
+
+    Raises:
+        UserError, InvalidJobError: one sentence that says what is wrong.
+    """
+    for hosts in request.instances or (None,):
+        submission.check(
+            submission.Request(
+                algorithm=request.algorithm,
+                channels=request.channels,
+                hyperparameters=request.hyperparameters,
+                instances=hosts,
+                name=request.name,
+            )
+        )
+    if request.test:
+        submission.check_source("test", request.test)
 
 
 def _input(request: Request, inputs: Mapping[str, str]) -> dict[str, Any]:

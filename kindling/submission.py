@@ -18,7 +18,8 @@ from kindling.resources import Resources
 from kindling.targets import Target
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}")
-_GATE = re.compile(r"(?P<metric>[^<>=\s]+)\s*>=\s*(?P<at_least>\S+)")
+_GATE = re.compile(r"(?P<metric>[^<>=\s]+)\s*(?P<sign>[<>]=)\s*(?P<bound>\S+)")
+_BOUNDS = {">=": "at_least", "<=": "at_most"}
 _STAMP = "%Y%m%d-%H%M%S"
 
 Progress = Callable[[str, int, int], None]  # what is being uploaded, bytes done, bytes in all
@@ -106,8 +107,7 @@ def check(request: Request) -> None:
     for name, source in request.channels.items():
         if name not in algorithm.channels:
             raise UserError(f"{algorithm.name} has no channel {name}; it has {', '.join(algorithm.channels)}.")
-        if not source.startswith("s3://"):
-            _files_of(name, Path(source).expanduser())
+        check_source(name, source)
     count = algorithm.resources.instance_count if request.instances is None else request.instances
     if count < 1:
         raise UserError(f"--instances {count} is too few; a training job has at least one host.")
@@ -118,26 +118,39 @@ def check(request: Request) -> None:
         gate_metric(algorithm, gate.get("metric"), values, request.channels)
 
 
+def check_source(name: str, source: str) -> None:
+    """Refuses a local path where there is nothing.
+
+    Raises:
+        UserError: one sentence that names the channel.
+    """
+    if not source.startswith("s3://"):
+        _files_of(name, Path(source).expanduser())
+
+
 def parse_gate(text: str, algorithm: Algorithm) -> dict[str, Any]:
-    """`train:mean_rho>=0.6` as the execution's input has it.
+    """`train:mean_rho>=0.6` or `validation:mse<=20` as the execution's input has it.
 
     Raises:
         UserError: not of this form, or a metric that the algorithm does not emit.
     """
     found = _GATE.fullmatch(text.strip())
     if found is None:
-        raise UserError(f"gate {text!r} is not of the form METRIC>=NUMBER, such as {_example_gate(algorithm)}.")
+        raise UserError(
+            f"gate {text!r} is not of the form METRIC>=NUMBER or METRIC<=NUMBER, such as {_example_gate(algorithm)}."
+        )
     if algorithm.metric(found["metric"]) is None:
         known = ", ".join(metric.name for metric in algorithm.metrics)
         raise UserError(f"{algorithm.name} does not emit the gate's metric {found['metric']}; it emits {known}.")
     try:
-        return {"metric": found["metric"], "at_least": float(found["at_least"])}
+        return {"metric": found["metric"], _BOUNDS[found["sign"]]: float(found["bound"])}
     except ValueError:
-        raise UserError(f"gate {text!r} compares with {found['at_least']!r}, which is not a number.") from None
+        raise UserError(f"gate {text!r} compares with {found['bound']!r}, which is not a number.") from None
 
 
 def _example_gate(algorithm: Algorithm) -> str:
-    return f"{algorithm.metrics[0].name}>=0.6" if algorithm.metrics else "train:loss>=0.6"
+    metric = algorithm.metrics[0]
+    return f"{metric.name}{'>=' if metric.goal == 'maximize' else '<='}0.6"
 
 
 def execution_input(request: Request, name: str, inputs: Mapping[str, str]) -> dict[str, Any]:

@@ -59,11 +59,10 @@ def data_distribution(
     from kindling.cli.train import local_or_s3, share
     from kindling.reports.experiment import write_experiment
 
-    sources = local_or_s3({**pairs(channel or [], "--channel"), **({"": test} if test else {})})
     request = experiments.Request(
         algorithm=named(algorithm),
-        test=sources.pop("", None),
-        channels=sources,
+        test=local_or_s3({"test": test})["test"] if test else None,
+        channels=local_or_s3(pairs(channel or [], "--channel")),
         hyperparameters=pairs(set_ or [], "--set"),
         metric=metric,
         distributions=distribution or (),
@@ -73,6 +72,7 @@ def data_distribution(
         name=name,
         parallel=parallel,
     )
+    experiments.check(request)
     where = chosen(target, state)
     deployed = resources.find(where)
     with steps("starting") as report:

@@ -24,7 +24,8 @@ def train(
     endpoint: Annotated[str | None, typer.Option(metavar="NAME", help="The endpoint to make or update.")] = None,
     no_endpoint: Annotated[bool, typer.Option("--no-endpoint", help="Only train and evaluate.")] = False,
     gate: Annotated[
-        str | None, typer.Option(metavar="METRIC>=X", help="Deploy only then, such as train:mean_rho>=0.6.")
+        str | None,
+        typer.Option(metavar="METRIC>=X", help="Deploy only then, such as train:mean_rho>=0.6, or validation:mse<=20."),
     ] = None,
     beat_champion: Annotated[
         bool, typer.Option("--beat-champion", help="Deploy only what is better than what the endpoint serves.")

@@ -13,6 +13,8 @@ import pytest
 from containers.catalogue import algorithms
 from kindling import targets
 from kindling.cli import failures, main
+from kindling.errors import UserError
+from kindling.submission import parse_gate
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,38 @@ def test_a_channel_without_data_is_refused(
     ended = kindling("train", "blazingtext", "--set", "mode=cbow", *options)
     assert ended.code == 1
     assert sentence in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "linear_learner needs channel train; add --channel train=PATH or s3://bucket/prefix."),
+        (["--channel", "train={train}", "--test", "/no/such/file"], "channel test: /no/such/file does not exist"),
+        (["--channel", "train={train}", "--instances", "2", "--instances", "0"], "--instances 0 is too few"),
+        (["--channel", "train={train}", "--algorithm", "linear"], "linear is no algorithm"),
+        (["--channel", "train={train}", "--set", "loss=logistic"], "loss=logistic is for classifiers"),
+        (["--channel", "train={train}", "--name", "a_b"], "name 'a_b' is not valid"),
+    ],
+)
+def test_an_experiment_that_cannot_be_meant_is_refused_before_any_cloud_is_asked(
+    kindling: Kindling, tmp_path: Path, options: list[str], sentence: str
+) -> None:
+    train = tmp_path / "train.csv"
+    train.write_text("1,2\n")
+    given = [option.format(train=train) for option in options]
+    ended = kindling("experiment", "data-distribution", "--set", "predictor_type=regressor", *given)
+    assert ended.code == 1
+    assert sentence in ended.err
+    assert ended.err.count("\n") == 1
+    assert ended.out == ""
+
+
+def test_a_gate_may_be_an_upper_bound() -> None:
+    algorithm = algorithms()["linear_learner"]
+    assert parse_gate("validation:mse <= 20", algorithm) == {"metric": "validation:mse", "at_most": 20.0}
+    assert parse_gate("validation:r2>=0.5", algorithm) == {"metric": "validation:r2", "at_least": 0.5}
+    with pytest.raises(UserError, match=r"such as validation:objective_loss<=0\.6\."):
+        parse_gate("validation:mse<20", algorithm)
 
 
 def test_an_algorithm_that_is_none_is_answered_with_those_there_are(kindling: Kindling) -> None:
