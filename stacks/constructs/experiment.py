@@ -24,6 +24,7 @@ from stacks.constructs.function_code import contract_layer
 from stacks.constructs.hosting_role import HostingRole, HostingRoleProps
 from stacks.constructs.pipeline_function import PipelineFunction, PipelineFunctionProps
 from stacks.constructs.state_machine import state_machine
+from stacks.constructs.statements import sagemaker_operations
 from stacks.constructs.training_pipeline import TrainingPipeline, name_prefix
 from stacks.settings import Settings
 
@@ -151,13 +152,13 @@ class Experiment(Construct):
         buckets = self._props.buckets
         jobs, endpoints = self._any("training-job"), self._any("endpoint")
         statements = [
-            self._allow("LookAtJob", ["DescribeTrainingJob"], jobs),
-            self._allow("Ask", ["InvokeEndpoint"], endpoints),
+            sagemaker_operations("LookAtJob", ["DescribeTrainingJob"], [jobs]),
+            sagemaker_operations("Ask", ["InvokeEndpoint"], [endpoints]),
             iam.PolicyStatement(
                 sid="ReadTest", actions=["s3:GetObject"], resources=[buckets.data.arn_for_objects("*")]
             ),
             iam.PolicyStatement(sid="FindTest", actions=["s3:ListBucket"], resources=[buckets.data.bucket_arn]),
-            *self._results("s3:GetObject", "s3:PutObject"),
+            *self._results(),
         ]
         findings = {
             objects_wildcard(buckets.data, "*"): "Test data lie in any algorithm's part of the data.",
@@ -172,9 +173,9 @@ class Experiment(Construct):
     def _clean_up(self) -> PipelineFunction:
         arns = {kind: self._any(kind) for kind in ("endpoint", "endpoint-config", "model")}
         statements = [
-            self._allow("DeleteEndpoint", ["DescribeEndpoint", "DeleteEndpoint"], arns["endpoint"]),
-            self._allow("DeleteConfig", ["DeleteEndpointConfig"], arns["endpoint-config"]),
-            self._allow("DeleteModel", ["DeleteModel"], arns["model"]),
+            sagemaker_operations("DeleteEndpoint", ["DescribeEndpoint", "DeleteEndpoint"], [arns["endpoint"]]),
+            sagemaker_operations("DeleteConfig", ["DeleteEndpointConfig"], [arns["endpoint-config"]]),
+            sagemaker_operations("DeleteModel", ["DeleteModel"], [arns["model"]]),
         ]
         wildcards = dict.fromkeys(arns.values(), "All that an arm makes is named after executions.")
         return self._make("experiment_clean_up", statements, imports=("hosting", "rollback"), wildcards=wildcards)
@@ -183,17 +184,19 @@ class Experiment(Construct):
         findings = {objects_wildcard(self._props.buckets.models, _RESULTS): "Results are named after executions."}
         return self._make(
             "experiment_compare",
-            self._results("s3:GetObject", "s3:PutObject"),
+            self._results(),
             findings=findings,
             memory_mb=2048,
             timeout_s=600,
         )
 
-    def _results(self, *actions: str) -> list[iam.PolicyStatement]:
+    def _results(self) -> list[iam.PolicyStatement]:
         buckets = self._props.buckets
         return [
             iam.PolicyStatement(
-                sid="KeepResults", actions=list(actions), resources=[buckets.models.arn_for_objects(_RESULTS)]
+                sid="KeepResults",
+                actions=["s3:GetObject", "s3:PutObject"],
+                resources=[buckets.models.arn_for_objects(_RESULTS)],
             ),
             iam.PolicyStatement(
                 sid="UseKey", actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[buckets.key.key_arn]
@@ -224,10 +227,4 @@ class Experiment(Construct):
         """What the deployment's pipelines and experiments have named."""
         return cdk.Stack.of(self).format_arn(
             service="sagemaker", resource=kind, resource_name=f"{self._props.settings.name}-*"
-        )
-
-    @staticmethod
-    def _allow(sid: str, operations: Sequence[str], resource: str) -> iam.PolicyStatement:
-        return iam.PolicyStatement(
-            sid=sid, actions=[f"sagemaker:{operation}" for operation in operations], resources=[resource]
         )

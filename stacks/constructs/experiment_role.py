@@ -14,7 +14,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, wildcard
-from stacks.constructs.state_machine import calls_and_announcements
+from stacks.constructs.statements import calls_and_announcements, sagemaker_operations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +93,11 @@ class ExperimentRole(Construct):
 
     def _evaluation(self) -> list[iam.PolicyStatement]:
         return [
-            iam.PolicyStatement(sid="MakeModel", actions=["sagemaker:CreateModel"], resources=[self._models]),
-            iam.PolicyStatement(
-                sid="Transform",
-                actions=[
-                    f"sagemaker:{operation}"
-                    for operation in ("CreateTransformJob", "DescribeTransformJob", "StopTransformJob", "AddTags")
-                ],
-                resources=[self._transforms],
+            sagemaker_operations("MakeModel", ["CreateModel"], [self._models]),
+            sagemaker_operations(
+                "Transform",
+                ["CreateTransformJob", "DescribeTransformJob", "StopTransformJob", "AddTags"],
+                [self._transforms],
             ),
             iam.PolicyStatement(
                 sid="PassRole",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stacks.constructs.state_kinds import LAMBDA_RETRY, POLL_S, State, call, catch, function, publish, retry
+from stacks.constructs.state_kinds import LAMBDA_RETRY, POLL_S, State, call, catch, function, publish, receive, retry
 
 _CLEAN_UP = "CleanUp"
 _LONGEST_ARM_S = 7 * 24 * 3600
@@ -36,12 +36,7 @@ def definition(site: Mapping[str, Any]) -> dict[str, Any]:
 
 def _planning(site: Mapping[str, Any]) -> dict[str, State]:
     return {
-        # Whatever the input is, the document is an object, so that a failure can be noted in it.
-        "Receive": {
-            "Type": "Pass",
-            "Parameters": {"execution": {"name.$": "$$.Execution.Name", "input.$": "$"}},
-            "Next": "Plan",
-        },
+        "Receive": receive("Plan"),
         "Plan": function(
             "Plan",
             "${ExperimentPlanFunction}",

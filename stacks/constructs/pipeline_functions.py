@@ -14,6 +14,7 @@ from stacks.acknowledgements import objects_wildcard
 from stacks.constructs.buckets import Buckets
 from stacks.constructs.function_code import contract_layer
 from stacks.constructs.pipeline_function import PipelineFunction, PipelineFunctionProps
+from stacks.constructs.statements import sagemaker_operations
 from stacks.settings import Settings
 
 _MODEL_ARCHIVES = "*/output/model.tar.gz"
@@ -43,10 +44,16 @@ class PipelineFunctions(Construct):
         self.plan = self._plan()
         self.evaluate = self._evaluate()
         self.endpoint = self._make(
-            "Endpoint", "endpoint", [_allow("Look", ["DescribeEndpoint"], [self._endpoints])], timeout_s=30
+            "Endpoint",
+            "endpoint",
+            [sagemaker_operations("Look", ["DescribeEndpoint"], [self._endpoints])],
+            timeout_s=30,
         )
         self.smoke_test = self._make(
-            "SmokeTest", "smoke_test", [_allow("Ask", ["InvokeEndpoint"], [self._endpoints])], timeout_s=90
+            "SmokeTest",
+            "smoke_test",
+            [sagemaker_operations("Ask", ["InvokeEndpoint"], [self._endpoints])],
+            timeout_s=90,
         )
         self.retire = self._retire()
         self.rollback = self._rollback()
@@ -74,10 +81,10 @@ class PipelineFunctions(Construct):
             # Without it a missing archive would look like a forbidden one.
             iam.PolicyStatement(sid="FindModels", actions=["s3:ListBucket"], resources=[buckets.models.bucket_arn]),
             iam.PolicyStatement(sid="DecryptModels", actions=["kms:Decrypt"], resources=[buckets.key.key_arn]),
-            _allow("LookAtEndpoint", ["DescribeEndpoint"], [self._endpoints]),
-            _allow("LookAtConfig", ["DescribeEndpointConfig"], [self._any_config]),
-            _allow("LookAtModel", ["DescribeModel"], [self._any_model]),
-            _allow("LookAtJob", ["DescribeTrainingJob"], [self._jobs]),
+            sagemaker_operations("LookAtEndpoint", ["DescribeEndpoint"], [self._endpoints]),
+            sagemaker_operations("LookAtConfig", ["DescribeEndpointConfig"], [self._any_config]),
+            sagemaker_operations("LookAtModel", ["DescribeModel"], [self._any_model]),
+            sagemaker_operations("LookAtJob", ["DescribeTrainingJob"], [self._jobs]),
         ]
         findings = {
             objects_wildcard(buckets.models, _MODEL_ARCHIVES): "Training jobs name the folders of their models."
@@ -87,21 +94,21 @@ class PipelineFunctions(Construct):
 
     def _retire(self) -> PipelineFunction:
         statements = [
-            _allow("LookAtConfig", ["DescribeEndpointConfig"], [self._any_config]),
-            _allow("DeleteConfig", ["DeleteEndpointConfig"], [self._configs]),
-            _allow("DeleteModel", ["DeleteModel"], [self._models]),
+            sagemaker_operations("LookAtConfig", ["DescribeEndpointConfig"], [self._any_config]),
+            sagemaker_operations("DeleteConfig", ["DeleteEndpointConfig"], [self._configs]),
+            sagemaker_operations("DeleteModel", ["DeleteModel"], [self._models]),
         ]
         return self._make("Retire", "retire", statements)
 
     def _rollback(self) -> PipelineFunction:
         statements = [
-            _allow("StopJob", ["DescribeTrainingJob", "StopTrainingJob"], [self._jobs]),
-            _allow("LookAtEndpoint", ["DescribeEndpoint", "DeleteEndpoint"], [self._endpoints]),
+            sagemaker_operations("StopJob", ["DescribeTrainingJob", "StopTrainingJob"], [self._jobs]),
+            sagemaker_operations("LookAtEndpoint", ["DescribeEndpoint", "DeleteEndpoint"], [self._endpoints]),
             # Back to a configuration that this pipeline need not have made.
-            _allow("PutEndpointBack", ["UpdateEndpoint"], [self._endpoints, self._any_config]),
-            _allow("LookAtConfig", ["DescribeEndpointConfig"], [self._any_config]),
-            _allow("DeleteConfig", ["DeleteEndpointConfig"], [self._configs]),
-            _allow("DeleteModel", ["DeleteModel"], [self._models]),
+            sagemaker_operations("PutEndpointBack", ["UpdateEndpoint"], [self._endpoints, self._any_config]),
+            sagemaker_operations("LookAtConfig", ["DescribeEndpointConfig"], [self._any_config]),
+            sagemaker_operations("DeleteConfig", ["DeleteEndpointConfig"], [self._configs]),
+            sagemaker_operations("DeleteModel", ["DeleteModel"], [self._models]),
         ]
         return self._make("Rollback", "rollback", statements)
 
@@ -142,10 +149,3 @@ class PipelineFunctions(Construct):
 
     def _arn(self, kind: str, name: str) -> str:
         return cdk.Stack.of(self).format_arn(service="sagemaker", resource=kind, resource_name=name)
-
-
-def _allow(sid: str, operations: Sequence[str], resources: Sequence[str]) -> iam.PolicyStatement:
-    """SageMaker operations on just these resources."""
-    return iam.PolicyStatement(
-        sid=sid, actions=[f"sagemaker:{operation}" for operation in operations], resources=list(resources)
-    )

@@ -13,7 +13,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, wildcard
-from stacks.constructs.state_machine import calls_and_announcements
+from stacks.constructs.statements import calls_and_announcements, sagemaker_operations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class PipelineRole(Construct):
 
     def _training(self) -> list[iam.PolicyStatement]:
         return [
-            self._allow(
+            sagemaker_operations(
                 "Train",
                 ["CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob", "AddTags", "ListTags"],
                 [self._jobs],
@@ -77,10 +77,10 @@ class PipelineRole(Construct):
 
     def _deployment(self) -> list[iam.PolicyStatement]:
         return [
-            self._allow("MakeModel", ["CreateModel", "AddTags"], [self._models]),
-            self._allow("MakeConfig", ["CreateEndpointConfig", "AddTags"], [self._configs]),
-            self._allow("Deploy", ["CreateEndpoint", "UpdateEndpoint"], [self._endpoints, self._configs]),
-            self._allow("TagEndpoint", ["AddTags"], [self._endpoints]),
+            sagemaker_operations("MakeModel", ["CreateModel", "AddTags"], [self._models]),
+            sagemaker_operations("MakeConfig", ["CreateEndpointConfig", "AddTags"], [self._configs]),
+            sagemaker_operations("Deploy", ["CreateEndpoint", "UpdateEndpoint"], [self._endpoints, self._configs]),
+            sagemaker_operations("TagEndpoint", ["AddTags"], [self._endpoints]),
         ]
 
     def _acknowledge(self) -> None:
@@ -93,12 +93,6 @@ class PipelineRole(Construct):
                 wildcard(self, self._endpoints): "The user names the endpoint in an execution's input.",
                 "AwsSolutions-IAM5[Resource::*]": "The delivery of logs and X-Ray know no resource.",
             },
-        )
-
-    @staticmethod
-    def _allow(sid: str, operations: Sequence[str], resources: Sequence[str]) -> iam.PolicyStatement:
-        return iam.PolicyStatement(
-            sid=sid, actions=[f"sagemaker:{operation}" for operation in operations], resources=list(resources)
         )
 
     def _arn(self, service: str, resource: str, name: str) -> str:

@@ -21,6 +21,7 @@ from stacks.constructs.state_kinds import (
     catch,
     function,
     publish,
+    receive,
     retry,
 )
 
@@ -47,12 +48,7 @@ def definition(algorithm: Algorithm, site: Mapping[str, Any]) -> dict[str, Any]:
 def _preparation(algorithm: Algorithm, site: Mapping[str, Any]) -> dict[str, State]:
     described = algorithm.model_dump(mode="json", exclude_defaults=True)
     return {
-        # Whatever the input is, the document is an object, so that a failure can be noted in it.
-        "Receive": {
-            "Type": "Pass",
-            "Parameters": {"execution": {"name.$": "$$.Execution.Name", "input.$": "$"}},
-            "Next": "Plan",
-        },
+        "Receive": receive("Plan"),
         "Plan": function(
             "Plan",
             "${PlanFunction}",

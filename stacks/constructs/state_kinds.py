@@ -57,6 +57,15 @@ def catch(state: str, to: str = "Rollback") -> list[dict[str, Any]]:
     return [{"ErrorEquals": ["States.ALL"], "ResultPath": f"$.failed.{state}", "Next": to}]
 
 
+def receive(then: str) -> State:
+    """The first state: whatever the input is, the document is an object, so that a failure can be noted in it."""
+    return {
+        "Type": "Pass",
+        "Parameters": {"execution": {"name.$": "$$.Execution.Name", "input.$": "$"}},
+        "Next": then,
+    }
+
+
 def function(
     state: str, arn: str, payload: Mapping[str, Any], result_path: str, then: str, *, to: str | None = "Rollback"
 ) -> State:

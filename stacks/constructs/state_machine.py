@@ -1,15 +1,12 @@
-"""What every state machine of the app has: states as literal text, its logs, traces, and leave to call and announce."""
+"""What every state machine of the app has: states as literal text, logs and traces."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -44,20 +41,3 @@ def state_machine(
         ),
         tracing_enabled=True,
     )
-
-
-def calls_and_announcements(
-    functions: Sequence[lambda_.IFunction], topic: sns.ITopic, topic_key: kms.IKey
-) -> list[iam.PolicyStatement]:
-    """Leave to call just these functions, and to publish to the topic."""
-    return [
-        iam.PolicyStatement(
-            sid="CallFunctions",
-            actions=["lambda:InvokeFunction"],
-            resources=[function.function_arn for function in functions],
-        ),
-        iam.PolicyStatement(sid="Announce", actions=["sns:Publish"], resources=[topic.topic_arn]),
-        iam.PolicyStatement(
-            sid="EncryptAnnouncement", actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[topic_key.key_arn]
-        ),
-    ]

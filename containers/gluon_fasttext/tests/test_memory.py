@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import lzma
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +17,13 @@ DIM = 100
 STATES = 2  # of adam
 
 
-def peak_bytes(pid: int) -> int:
-    """The largest resident set of a process so far; 0 once it has ended."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return 0
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 if "VmHWM:" in status else 0
-
-
 @pytest.mark.skipif(not SST2.exists(), reason="needs the data set sst2 beside the checkout")
 def test_trigrams_of_sst2_take_no_more_than_the_formula_says(jobs: Jobs) -> None:
     text = lzma.decompress(SST2.read_bytes())
     buckets = 2_000_000
     settings = {"ngrams": "3", "emsize": str(DIM), "epochs": "1", "batch_size": "512", "buckets": str(buckets)}
     (host,) = jobs.start(settings, {"train": {"train.txt": text}})
-    peak = 0
-    while host.process.poll() is None:
-        peak = max(peak, peak_bytes(host.process.pid))
-        time.sleep(0.01)
+    peak = host.peak_bytes()
     assert host.finish() == 0, host.output
     texts = text.count(b"\n")
     tokens = len(text.split())  # labels are none, and each text ends with a token

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from contract.cores import CPUS
 from contract.recordio_protobuf import Rows, write_dense, write_sparse
-from contract.testing import Channels, Jobs, write_input
+from contract.testing import Channels, Jobs, Outcome, write_input
 from contract.training import run_training
 from linear_learner.train import train
 
@@ -68,20 +68,12 @@ SMALL = {"predictor_type": "regressor", "mini_batch_size": "100"}
 
 
 @dataclass(frozen=True)
-class Finished:
+class Finished(Outcome):
     """A job of one host that has ended."""
 
     base: Path
     code: int
     output: str
-
-    @property
-    def model(self) -> Path:
-        return self.base / "model"
-
-    @property
-    def failure(self) -> str:
-        return (self.base / "output" / "failure").read_text()
 
 
 class QuickJobs(Jobs):

@@ -52,6 +52,23 @@ def test_what_the_file_does_not_say_is_told_by_its_network(tmp_path: Path) -> No
             assert found.description.threshold == 0.7
 
 
+def import_of_another_output(path: Path) -> None:
+    """An output layer that is not known, and more outputs than a regressor has."""
+    builtin_format.write(MULTICLASS, path)
+    with zipfile.ZipFile(path) as archive:
+        symbol = json.loads(archive.read("mx-mod-symbol.json"))
+    for output, sentence in (
+        ("SVMOutput", "ends in SVMOutput; known are"),
+        ("LinearRegressionOutput", "a regressor has one"),
+    ):
+        symbol["nodes"][-1]["op"] = output
+        builtin_format.write(MULTICLASS, path)
+        rewritten(path, "additional-params.json", None)
+        rewritten(path, "mx-mod-symbol.json", json.dumps(symbol).encode())
+        with pytest.raises(ClientError, match=sentence):
+            builtin_format.read(path)
+
+
 def test_another_network_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model_algo-1"
     builtin_format.write(REGRESSOR, path)
@@ -77,6 +94,7 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
         rewritten(path, "mx-mod-0000.params", parameters[:length])
         with pytest.raises(ClientError, match=r"mx-mod-0000.params|matrices"):
             builtin_format.read(path)
+    import_of_another_output(path)
     path.write_bytes(b"no zip")
     with pytest.raises(ClientError, match="model_algo-1 is not the built-in's"):
         builtin_format.read(path)

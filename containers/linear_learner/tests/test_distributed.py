@@ -94,13 +94,25 @@ def test_classes_are_calibrated_by_what_all_hosts_hold_back(jobs: QuickJobs, spa
     assert quality(hosts[0].output, "test binary_classification_accuracy") > 0.92
 
 
+def order_of(seed: int, rank: int) -> list[int]:
+    """Of two batches in the first epoch."""
+    return np.random.default_rng((seed, rank, 0)).permutation(2).tolist()
+
+
 def test_hosts_with_all_the_data_take_different_records(jobs: QuickJobs) -> None:
-    """With an epoch's one batch out of two in another order, both hosts together see the whole of it."""
-    settings = {**WHOLE, "epochs": "1", "num_models": "1", "learning_rate": "1e-6", "lr_scheduler_minimum_lr": "1e-7"}
-    hosts = jobs.start(settings, hosts=2)
+    """Two batches, and two hosts that begin with one each: both updates of the epoch are by all records."""
+    seed = next(seed for seed in range(100) if order_of(seed, 0) != order_of(seed, 1))
+    settings = {**WHOLE, "num_models": "1", "seed": f"{seed}", "learning_rate": "0.1"}
+    # Half of the records' gradients alone would be others.
+    train = {"train": {"a.csv": as_csv(np.sort(regression(2000, 1), axis=0))}}
+    hosts = jobs.start({**settings, "epochs": "1"}, train, hosts=2)
     assert [host.finish() for host in hosts] == [0, 0], hosts[0].output + hosts[1].output
-    one = jobs.train({**settings, "mini_batch_size": "2000"})
-    assert losses(hosts[0].output, "train") == pytest.approx(losses(one.output, "train"), rel=1e-4)
+    one = jobs.train({**settings, "mini_batch_size": "2000", "epochs": "2"}, train)
+    asked = regression(100, 4)[:, 1:]
+    alone, together = (LinearModel.read(host.model).scores(asked) for host in (one, hosts[0]))
+    assert together == pytest.approx(alone, rel=1e-3)
+    half = jobs.train({**settings, "epochs": "1"}, train)
+    assert np.abs(LinearModel.read(half.model).scores(asked) / alone - 1).max() > 0.01, "halves alone are others"
 
 
 def test_a_killed_host_ends_the_job_on_the_other_with_its_name(jobs: QuickJobs) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -22,14 +23,10 @@ Channels = Mapping[str, Mapping[str, bytes]]
 """Files by their names, by channel."""
 
 
-@dataclass
-class Host:
-    """One host of a job, as a process with a base directory of its own."""
+class Outcome:
+    """What a host leaves below its base directory."""
 
-    name: str
     base: Path
-    process: subprocess.Popen[str]
-    output: str = ""
 
     @property
     def model(self) -> Path:
@@ -38,6 +35,16 @@ class Host:
     @property
     def failure(self) -> str:
         return (self.base / "output" / "failure").read_text()
+
+
+@dataclass
+class Host(Outcome):
+    """One host of a job, as a process with a base directory of its own."""
+
+    name: str
+    base: Path
+    process: subprocess.Popen[str]
+    output: str = ""
 
     @property
     def code(self) -> int | None:
@@ -77,6 +84,16 @@ class Host:
                     found.append(int(path.parent.name))
         assert found, f"{self.name} has no process {command}"
         return found
+
+    def peak_bytes(self) -> int:
+        """Its largest resident set, once it has ended: to be asked at once, while it runs; its output must be short."""
+        peak, status = 0, Path(f"/proc/{self.process.pid}/status")
+        while self.process.poll() is None:
+            with suppress(FileNotFoundError):
+                found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+                peak = max(peak, int(found[1]) * 1024 if found else 0)
+            time.sleep(0.01)
+        return peak
 
     def kill(self) -> None:
         """End it if it still runs."""

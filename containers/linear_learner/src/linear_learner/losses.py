@@ -167,17 +167,13 @@ class Huber(_Regression):
         errors.clamp_(-self.delta, self.delta)
 
 
-@dataclass(frozen=True)
-class Logistic:
-    """log(1 + exp(-s)) for label 1, log(1 + exp(s)) for label 0."""
-
-    name: str
-    power: int = 0
+class _TwoClasses:
+    """A loss of one score and a label, 0 or 1."""
 
     def gradient(self, scores: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         """See Loss."""
         total = _summed(self._of(scores, labels), weights)
-        scores.sigmoid_().sub_(labels)
+        self._derive(scores, labels)
         _weigh(scores, weights)
         return total
 
@@ -185,34 +181,40 @@ class Logistic:
         """See Loss."""
         return _summed(self._of(scores, labels), None)
 
-    @staticmethod
-    def _of(scores: Tensor, labels: Tensor) -> Tensor:
-        return torch.nn.functional.softplus(torch.where(labels > 0, -scores, scores))
+    def _of(self, scores: Tensor, labels: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _derive(self, scores: Tensor, labels: Tensor) -> None:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Hinge:
+class Logistic(_TwoClasses):
+    """log(1 + exp(-s)) for label 1, log(1 + exp(s)) for label 0."""
+
+    name: str
+    power: int = 0
+
+    def _of(self, scores: Tensor, labels: Tensor) -> Tensor:
+        return torch.nn.functional.softplus(torch.where(labels > 0, -scores, scores))
+
+    def _derive(self, scores: Tensor, labels: Tensor) -> None:
+        scores.sigmoid_().sub_(labels)
+
+
+@dataclass(frozen=True)
+class Hinge(_TwoClasses):
     """max(margin - s, 0) for label 1, max(margin + s, 0) for label 0."""
 
     name: str
     margin: float
     power: int = 0
 
-    def gradient(self, scores: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-        """See Loss."""
-        signs = labels * 2 - 1
-        losses = self._of(scores, signs)
-        total = _summed(losses, weights)
-        scores.copy_((losses > 0) * -signs)
-        _weigh(scores, weights)
-        return total
+    def _of(self, scores: Tensor, labels: Tensor) -> Tensor:
+        return (self.margin - scores * (labels * 2 - 1)).clamp_(min=0)
 
-    def values(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """See Loss."""
-        return _summed(self._of(scores, labels * 2 - 1), None)
-
-    def _of(self, scores: Tensor, signs: Tensor) -> Tensor:
-        return (self.margin - scores * signs).clamp_(min=0)
+    def _derive(self, scores: Tensor, labels: Tensor) -> None:
+        scores.copy_((self._of(scores, labels) > 0) * (1 - labels * 2))
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,7 @@ def choose(
         found["test"] = [objective, *measures(scores, labels, settings, threshold)]
     if not environment.is_master:
         return
-    train = Measure(fitting.objective, "loss", float(fitted.train[best]))
-    found = {"train": [train], **found}
+    found = {"train": [Measure(fitting.objective, "loss", float(fitted.train[best]))], **found}
     for split, some in found.items():
         log_lines.measures(environment, split, some)
     if "test" not in environment.channels:

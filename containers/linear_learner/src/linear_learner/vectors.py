@@ -208,21 +208,13 @@ def _checked(batch: Batch, settings: Settings, width: int | None, where: str, be
     features, labels = batch.features, batch.labels
     assert labels is not None
     found = width_of(batch)
-    if isinstance(features, Rows):
-        if not found and width:
-            features = Rows(features.values, features.keys, features.bounds, width)
-        elif not found:
-            raise ClientError(f"{where} holds sparse records without a shape; set hyperparameter feature_dim.")
-        found = width_of(Batch(features, labels))
-        if len(features.keys) and not 0 <= features.keys.min() <= features.keys.max() < found:
-            raise ClientError(f"{where} holds a record with key {features.keys.max()}; keys must be below {found}.")
     if width is not None and found != width:
         raise ClientError(f"{where} holds a record of {found} features; feature_dim is {width}.")
     numbers = features.values if isinstance(features, Rows) else features
     if not np.isfinite(numbers).all():
         raise ClientError(f"{where} holds a feature that is not finite{_record(features, before)}; give a number.")
     _check_labels(labels, settings, where, before)
-    return Batch(features, labels)
+    return batch
 
 
 def _record(features: NDArray[np.float32] | Rows, before: int) -> str:
