@@ -22,7 +22,16 @@ from kindling.targets import Target
 _EMBEDDED_CONTEXT = {"removal": "destroy", "termination_protection": "false"}
 
 # All that decides what is deployed. The catalogue's folders are the assets of the images.
-_INPUTS = ("app.py", "cdk.json", "package-lock.json", "requirements/kindling.txt", "stacks", "containers", "lambdas")
+_INPUTS = (
+    "app.py",
+    "cdk.json",
+    "package-lock.json",
+    "requirements/kindling.txt",
+    "settings",
+    "stacks",
+    "containers",
+    "lambdas",
+)
 _NOT_INPUTS = {"__pycache__", "tests", "build", "dist", ".pytest_cache", ".hypothesis", ".ruff_cache", ".mypy_cache"}
 
 Report = Callable[[str], None]
@@ -79,7 +88,8 @@ class _Cdk:
 
     def __init__(self, target: Target, context: Mapping[str, str], report: Report) -> None:
         self._target, self._report = target, report
-        self._context = {**(_EMBEDDED_CONTEXT if target.kind == "embedded" else {}), **context}
+        chosen = {"environment": resources.environment_name()}
+        self._context = {**chosen, **(_EMBEDDED_CONTEXT if target.kind == "embedded" else {}), **context}
         self._log = target.state / "deploy.log"
         self.output = target.state / f"cdk.out.{target.kind}"
         self._program = ROOT / "node_modules" / ".bin" / "cdk"

@@ -1,4 +1,4 @@
-"""The tables of docs/algorithms/*.md, written from the algorithms' own descriptions.
+"""The tables of docs/algorithms/*.md and docs/settings.md, written from the algorithms' descriptions and the settings.
 
 `python -m kindling.reference` rewrites the part of each page between the two markers; a test holds the pages to it.
 """
@@ -9,9 +9,13 @@ from pathlib import Path
 
 from containers.catalogue import algorithms
 from contract.specification import Algorithm, Hyperparameter
+from stacks.settings import Settings
 
+SETTINGS = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+SETTINGS_BEGIN = "<!-- table: from stacks/settings.py, by `make docs` -->"
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "algorithms"
 BEGIN, END = "<!-- tables: from algorithm.toml, by `make docs` -->", "<!-- end of tables -->"
+SETTINGS_END = "<!-- end of the table -->"
 
 
 def tables(algorithm: Algorithm) -> str:
@@ -47,6 +51,13 @@ def page_with_tables(text: str, algorithm: Algorithm) -> str:
         ValueError: the page has no markers.
     """
     return between(BEGIN, END, text, tables(algorithm))
+
+
+def settings_page(text: str) -> str:
+    """The page of the settings with its table replaced."""
+    rows = [[f"`{key}`", *cells] for key, *cells in Settings.table()]
+    table = markdown_table(["key", "must be", "default", "what it is for"], rows)
+    return between(SETTINGS_BEGIN, SETTINGS_END, text, table)
 
 
 def between(begin: str, end: str, text: str, made: str) -> str:
@@ -85,6 +96,7 @@ def main() -> None:
     for name, algorithm in algorithms().items():
         page = PAGES / f"{name}.md"
         page.write_text(page_with_tables(page.read_text(encoding="utf-8"), algorithm), encoding="utf-8")
+    SETTINGS.write_text(settings_page(SETTINGS.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cache
 
 from kindling.environments import ROOT
 from kindling.errors import UserError
 from kindling.targets import Target
+from stacks.settings import InvalidSettingError, Settings
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,28 @@ def outputs(target: Target, stack: str) -> dict[str, str] | None:
     return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
 
 
+def environment_name() -> str:
+    """Whose settings hold: KINDLING_ENVIRONMENT, or what cdk.json names."""
+    context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    return os.environ.get("KINDLING_ENVIRONMENT") or str(context["environment"])
+
+
 @cache
+def settings() -> Settings:
+    """The settings of the environment.
+
+    Raises:
+        UserError: they cannot be meant.
+    """
+    try:
+        return Settings.of_environment(environment_name())
+    except InvalidSettingError as error:
+        raise UserError(str(error)) from None
+
+
 def stack_prefix() -> str:
-    """What the names of the stacks begin with: the app's `name` in camel case."""
-    context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8")).get("context", {})
-    return camel(str(context.get("name", "kindling")))
+    """What the names of the stacks begin with: the settings' `name` in camel case."""
+    return settings().prefix
 
 
 def camel(name: str) -> str:

@@ -1,6 +1,6 @@
-"""What an account's owner decides: cdk.json's context as validated, frozen settings.
+"""What an account's owner decides: one file for each environment, as validated, frozen settings.
 
-`-c name=value` on the command line arrives as a string, cdk.json's values as JSON; both mean the same here.
+The file is settings/<environment>.toml; `-c name=value` on the command line of the CDK goes before it, and comes as text.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -18,6 +20,9 @@ LOG_RETENTION_DAYS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
+FILES: Final = Path(__file__).resolve().parents[1] / "settings"
+# The context key that names the environment; cdk.json says which one it is when nothing is said.
+_ENVIRONMENT: Final = "environment"
 # Keys of the app's own context are plain words; those of the CDK and of its look-ups carry colons, dashes or slashes.
 _OURS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -45,6 +50,15 @@ def _as_object(tags: object) -> object:
     return dict(pair.strip().split("=", 1) for pair in tags.split(",") if pair.strip())
 
 
+def _as_list(accounts: object) -> object:
+    """Accounts as a list, as the same in JSON, or as `111111111111,222222222222`."""
+    if not isinstance(accounts, str):
+        return accounts
+    if accounts.lstrip().startswith("["):
+        return json.loads(accounts)
+    return [account.strip() for account in accounts.split(",") if account.strip()]
+
+
 def _free_tags(tags: dict[str, str]) -> dict[str, str]:
     reserved = [key for key in tags if key.lower().startswith("aws:")]
     if reserved:
@@ -61,6 +75,20 @@ _TAG_CHARACTERS = r"^[\w\s.:/=+@-]*$"
 TagKey = Annotated[str, Field(pattern=_TAG_CHARACTERS, min_length=1, max_length=128)]
 TagValue = Annotated[str, Field(pattern=_TAG_CHARACTERS, max_length=256)]
 Days = Annotated[int, Field(ge=1, le=3650)]
+AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
+InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
+Price = Annotated[float, Field(gt=0, le=1000)]
+
+
+class Need(BaseModel):
+    """How many instances of a type are meant to run at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    training: int = Field(default=0, ge=0, le=10_000)
+    spot: int = Field(default=0, ge=0, le=10_000)
+    processing: int = Field(default=0, ge=0, le=10_000)
+    hosting: int = Field(default=0, ge=0, le=10_000)
 
 
 class Settings(BaseModel):
@@ -139,34 +167,90 @@ class Settings(BaseModel):
         max_length=40,
     )
 
+    profile: Annotated[str | None, BeforeValidator(_blank_is_none)] = _setting(
+        "Profile of ~/.aws whose credentials `kindling bootstrap` and `kindling doctor` take for this environment.",
+        "the name of a profile",
+        default=None,
+        pattern=r"^\S+$",
+    )
+    image_pull_accounts: Annotated[tuple[AccountId, ...], BeforeValidator(_as_list)] = _setting(
+        "Other accounts that may pull the images: those of the later environments.",
+        "a list of at most 20 AWS accounts of 12 digits each",
+        default=(),
+        max_length=20,
+    )
+    needs: Annotated[dict[InstanceType, Need], BeforeValidator(_as_object)] = _setting(
+        "Instances that are meant to run at once, by type and purpose, which the account's quotas are held against; "
+        "without it, what each algorithm takes by default.",
+        'an object such as {"ml.c5.2xlarge": {"training": 2, "spot": 2, "processing": 1, "hosting": 1}}',
+        default={},
+    )
+    prices_usd_per_hour: Annotated[dict[InstanceType, Price], BeforeValidator(_as_object)] = _setting(
+        "What an instance costs in the region, by type: what an execution may cost at most is reckoned with it.",
+        'an object of instance types and US dollars, such as {"ml.c5.2xlarge": 0.408}',
+        default={},
+    )
+    max_cost_usd: Annotated[float | None, BeforeValidator(_blank_is_none), Field(gt=0, le=1e6)] = _setting(
+        "What the instances of one execution may cost at most, if each job took all the time that it may; Plan refuses "
+        "what could cost more. An execution may set a lower limit.",
+        "US dollars above 0",
+        default=None,
+    )
+
     @property
     def prefix(self) -> str:
         """What the names of the stacks begin with: `my-team` gives `MyTeam`."""
         return "".join(part.capitalize() for part in self.name.split("-"))
 
     @classmethod
-    def from_context(cls, context: Mapping[str, object]) -> Settings:
-        """The settings in a CDK app's context.
+    def from_context(cls, context: Mapping[str, object], files: Path = FILES) -> Settings:
+        """The settings in a CDK app's context: what the environment's file says, and what the context says over it.
 
         Raises:
-            InvalidSettingError: a value is not what its key expects, or a key is unknown.
+            InvalidSettingError: no such environment, a value that is not what its key expects, or an unknown key.
         """
         ours = {key: value for key, value in context.items() if _OURS.fullmatch(key)}
+        environment = ours.pop(_ENVIRONMENT, None)
+        written = {} if environment is None else cls._file(environment, files)
         try:
-            return cls.model_validate(ours)
+            return cls.model_validate({**written, **ours})
         except ValidationError as error:
-            raise InvalidSettingError(cls._sentence(ours, error)) from None
+            key = str(error.errors()[0]["loc"][0])
+            if key in ours:
+                raise InvalidSettingError(cls._sentence("The context key ", key, ours[key])) from None
+            raise InvalidSettingError(cls._sentence(f"settings/{environment}.toml: ", key, written[key])) from None
 
     @classmethod
-    def _sentence(cls, context: Mapping[str, object], error: ValidationError) -> str:
-        """The first problem in words; pydantic's own would speak of types and URLs."""
-        key = str(error.errors()[0]["loc"][0])
+    def of_environment(cls, environment: str, files: Path = FILES) -> Settings:
+        """The settings in an environment's file.
+
+        Raises:
+            InvalidSettingError: as `from_context`.
+        """
+        return cls.from_context({_ENVIRONMENT: environment}, files)
+
+    @staticmethod
+    def _file(environment: object, files: Path) -> dict[str, Any]:
+        known = sorted(path.stem for path in files.glob("*.toml"))
+        if environment not in known:
+            raise InvalidSettingError(
+                f"The context key {_ENVIRONMENT} is {environment!r}; it must be one of {', '.join(known)}, "
+                "the files in settings/."
+            )
+        try:
+            return tomllib.loads((files / f"{environment}.toml").read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InvalidSettingError(f"settings/{environment}.toml is no TOML: {error}.") from None
+
+    @classmethod
+    def _sentence(cls, where: str, key: str, value: object) -> str:
+        """What is wrong with a key; pydantic's own words would speak of types and URLs."""
         if key not in cls.model_fields:
             near = difflib.get_close_matches(key, cls.model_fields, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(cls.model_fields)}."
-            return f"The context key {key} is unknown; {hint}"
-        found = context[key] if isinstance(context[key], str) else json.dumps(context[key])
-        return f"The context key {key} is {found!r}; it must be {cls.expected(key)}."
+            return f"{where}{key} is unknown; {hint}"
+        found = value if isinstance(value, str) else json.dumps(value, default=str)
+        return f"{where}{key} is {found!r}; it must be {cls.expected(key)}."
 
     @classmethod
     def expected(cls, key: str) -> str:
@@ -186,4 +270,4 @@ class Settings(BaseModel):
 
 def _as_text(default: object) -> str:
     """A default as it would stand in cdk.json; nothing where there is none."""
-    return "none" if default in (None, {}) else f"`{json.dumps(default)}`"
+    return "none" if default in (None, {}, ()) else f"`{json.dumps(default)}`"

@@ -11,7 +11,7 @@ from kindling.cli.terminal import StateOption, TargetOption, YesOption, chosen, 
 from kindling.results import duration
 
 ContextOption = Annotated[
-    list[str] | None, typer.Option("--context", "-c", metavar="KEY=VALUE", help="A setting of cdk.json, for this time.")
+    list[str] | None, typer.Option("--context", "-c", metavar="KEY=VALUE", help="A setting, for this time.")
 ]
 
 

@@ -12,6 +12,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, objects_wildcard, wildcard
+from stacks.constructs.image_repository import PULLING
 
 # Where a training job of any algorithm leaves its model: <algorithm>/<job>/output/model.tar.gz.
 _MODEL_ARCHIVES = "*/output/model.tar.gz"
@@ -77,7 +78,7 @@ class HostingRole(Construct):
         return [
             iam.PolicyStatement(
                 sid="PullImages",
-                actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                actions=PULLING,
                 resources=[props.repository.repository_arn],
             ),
             iam.PolicyStatement(sid="LogInToRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]),

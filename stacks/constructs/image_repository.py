@@ -22,6 +22,7 @@ _PUBLISHING = [
     "ecr:PutImage",
     "ecr:UploadLayerPart",
 ]
+PULLING = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 
 
 def repository_name(settings: Settings) -> str:
@@ -53,6 +54,14 @@ class ImageRepository(Construct):
                 actions=_PUBLISHING,
             )
         )
+        if settings.image_pull_accounts:
+            self.repository.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid="OtherEnvironmentsPullImages",
+                    principals=[iam.AccountPrincipal(account) for account in settings.image_pull_accounts],
+                    actions=PULLING,
+                )
+            )
 
 
 def _publisher_arn(scope: Construct) -> str:

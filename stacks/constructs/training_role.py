@@ -11,6 +11,7 @@ from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, objects_wildcard, wildcard
 from stacks.constructs.buckets import Buckets
+from stacks.constructs.image_repository import PULLING
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -111,7 +112,7 @@ class TrainingRole(Construct):
         return [
             iam.PolicyStatement(
                 sid="PullImage",
-                actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                actions=PULLING,
                 resources=[self._props.repository.repository_arn],
             ),
             iam.PolicyStatement(sid="LogInToRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]),

@@ -1,4 +1,4 @@
-"""Settings: what cdk.json may say, and what a user is told about what it may not."""
+"""Settings: what an environment's file may say, and what a user is told about what it may not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stacks.settings import InvalidSettingError, Settings
-from tests.stacks.synthesis import CONTEXT, ROOT, run_app
+from kindling.reference import SETTINGS, settings_page
+from stacks.settings import FILES, InvalidSettingError, Settings
+from tests.stacks.synthesis import CONTEXT, run_app
 
 
 def test_settings_may_come_from_the_command_line_as_text() -> None:
@@ -35,8 +36,45 @@ def test_the_cdks_own_context_is_left_alone() -> None:
     assert Settings.from_context(dict.fromkeys(keys, True)) == Settings()
 
 
-def test_cdk_json_gives_what_the_code_gives_but_for_its_tag() -> None:
-    assert Settings.from_context(CONTEXT) == Settings(tags={"application": "kindling"})
+def test_cdk_json_chooses_an_environment_and_settles_nothing_else() -> None:
+    assert [key for key in CONTEXT if re.fullmatch(r"\w+", key)] == ["environment"]
+    assert Settings.from_context(CONTEXT) == Settings.of_environment("dev")
+
+
+@pytest.mark.parametrize("path", sorted(FILES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_environments_file_can_be_meant(path: Path) -> None:
+    assert Settings.of_environment(path.stem).tags["stage"] == path.stem
+
+
+def test_the_context_goes_before_the_file(tmp_path: Path) -> None:
+    (tmp_path / "prod.toml").write_text('removal = "destroy"\nimage_count = 20\n')
+    settings = Settings.from_context({"environment": "prod", "image_count": "30"}, tmp_path)
+    assert (settings.removal, settings.image_count) == ("destroy", 30)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('removal = "keep"', "settings/prod.toml: removal is 'keep'; it must be retain or destroy."),
+        ("remval = 1", "settings/prod.toml: remval is unknown; did you mean removal?"),
+        ("removal = ", "settings/prod.toml is no TOML: "),
+        ("[needs.m5]", "settings/prod.toml: needs is '{\"m5\": {}}'; it must be an object such as "),
+        ('[needs."ml.m5.large"]\nserving = 1', "settings/prod.toml: needs is "),
+        ('[prices_usd_per_hour]\n"ml.m5.large" = 0', "it must be an object of instance types and US dollars"),
+        ("max_cost_usd = 0", "settings/prod.toml: max_cost_usd is '0'; it must be US dollars above 0."),
+    ],
+)
+def test_a_mistake_in_a_file_is_named_with_the_file(tmp_path: Path, content: str, sentence: str) -> None:
+    (tmp_path / "prod.toml").write_text(content)
+    with pytest.raises(InvalidSettingError) as error:
+        Settings.of_environment("prod", tmp_path)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_environment_without_a_file_is_refused_with_those_there_are() -> None:
+    with pytest.raises(InvalidSettingError, match=r"environment is 'prdo'; it must be one of dev, prod, staging, "):
+        Settings.of_environment("prdo")
 
 
 def test_the_prefix_of_the_stacks_is_the_name_in_capitals() -> None:
@@ -60,6 +98,7 @@ def test_the_prefix_of_the_stacks_is_the_name_in_capitals() -> None:
         ("region", "Frankfurt", "The context key region is 'Frankfurt'; it must be a region's name"),
         ("notification_email", "me", "The context key notification_email is 'me'; it must be an e-mail address."),
         ("permissions_boundary", "a b", "must be the name or the ARN of an IAM managed policy."),
+        ("image_pull_accounts", "12", "must be a list of at most 20 AWS accounts of 12 digits each."),
         ("tags", "team", "The context key tags is 'team'; it must be an object of at most 40 tags"),
         ("tags", "{team}", "The context key tags is '{team}'; it must be an object of at most 40 tags"),
         ("tags", {"aws:team": "nlp"}, "no name beginning with aws:."),
@@ -83,6 +122,5 @@ def test_the_app_ends_with_one_sentence_and_no_traceback(tmp_path: Path) -> None
 
 
 def test_every_setting_is_in_the_documentation_as_it_is_in_the_code() -> None:
-    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \| (.+) \|$", text, flags=re.MULTILINE)
-    assert rows == Settings.table()
+    page = SETTINGS.read_text(encoding="utf-8")
+    assert page == settings_page(page), "run `make docs`"

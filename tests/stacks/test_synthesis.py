@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,6 +42,7 @@ OTHER_SETTINGS = {
     "notification_email": "nlp@example.org",
     "permissions_boundary": "developers",
     "tags": "team=nlp,stage=dev",
+    "image_pull_accounts": "333333333333,444444444444",
 }
 
 
@@ -131,6 +133,16 @@ def test_every_role_has_the_permissions_boundary_of_the_settings(assembly: Assem
     for role in roles:
         assert "policy/developers" in str(role["Properties"]["PermissionsBoundary"])
     assert not any("PermissionsBoundary" in role["Properties"] for role in assembly.resources("AWS::IAM::Role"))
+
+
+def test_the_accounts_of_the_settings_may_pull_images_and_no_other_may(assembly: Assembly, other: Assembly) -> None:
+    (repository,) = other.resources("AWS::ECR::Repository")
+    statements = {one["Sid"]: one for one in repository["Properties"]["RepositoryPolicyText"]["Statement"]}
+    pulling = statements["OtherEnvironmentsPullImages"]
+    assert [account in json.dumps(pulling["Principal"]) for account in ("333333333333", "444444444444")] == [True, True]
+    assert not any("Put" in action or "Upload" in action for action in pulling["Action"])
+    (repository,) = assembly.resources("AWS::ECR::Repository")
+    assert len(repository["Properties"]["RepositoryPolicyText"]["Statement"]) == 1
 
 
 def test_every_bucket_has_the_tags_of_the_settings(other: Assembly) -> None:
