@@ -1,6 +1,6 @@
 """What an account's owner decides: one file for each environment, as validated, frozen settings.
 
-The file is settings/<environment>.toml; `-c name=value` on the command line of the CDK goes before it, and comes as text.
+The file is settings/<environment>.toml; `-c name=value` on the CDK's command line goes before it and comes as text.
 """
 
 from __future__ import annotations
