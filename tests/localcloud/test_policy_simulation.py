@@ -60,6 +60,32 @@ def test_a_condition_does_not_hold_without_a_context_and_its_key_is_named(aws: C
     assert answer["EvaluationResults"][0]["MissingContextValues"] == ["iam:PassedToService"]
 
 
+def test_a_condition_is_held_against_the_context_that_is_given(aws: Callable[[str], Any], role: str) -> None:
+    condition = {"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "AWS/SageMaker"]}}
+    statement = {"Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*", "Condition": condition}
+    allow(aws, role, "metrics", statement)
+    for namespace, decision in (("/aws/sagemaker/Endpoints", "allowed"), ("AWS/EC2", "implicitDeny")):
+        entry = {"ContextKeyName": "CloudWatch:Namespace", "ContextKeyValues": [namespace], "ContextKeyType": "string"}
+        assert decisions(aws, role, "cloudwatch:PutMetricData", ContextEntries=[entry]) == [decision]
+
+
+def test_a_permissions_boundary_limits_a_role_and_gives_it_nothing(aws: Callable[[str], Any], role: str) -> None:
+    boundary = {"Effect": "Allow", "Action": ["s3:*", "logs:*"], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": boundary})
+    policy = aws("iam").create_policy(PolicyName=f"{role}-boundary", PolicyDocument=document)["Policy"]
+    aws("iam").put_role_permissions_boundary(RoleName=role, PermissionsBoundary=policy["Arn"])
+    allow(aws, role, "all", {"Effect": "Allow", "Action": ["s3:*", "iam:*"], "Resource": "*"})
+    asked = ("s3:GetObject", "iam:CreateRole", "logs:PutLogEvents")
+    assert decisions(aws, role, *asked) == ["allowed", "implicitDeny", "implicitDeny"]
+
+
+def test_a_condition_that_cannot_be_evaluated_is_refused_by_name(aws: Callable[[str], Any], role: str) -> None:
+    condition = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
+    allow(aws, role, "from", {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": condition})
+    with pytest.raises(ClientError, match="condition operator IpAddress is not implemented by the embedded cloud"):
+        decisions(aws, role, "s3:GetObject")
+
+
 def test_what_is_not_simulated_is_refused_by_name(aws: Callable[[str], Any], role: str) -> None:
     for source, more, words in (
         ("arn:aws:iam::123456789012:user/me", {}, "PolicySourceArn=arn:aws:iam::123456789012:user/me is not"),
