@@ -50,13 +50,13 @@ def _as_object(tags: object) -> object:
     return dict(pair.strip().split("=", 1) for pair in tags.split(",") if pair.strip())
 
 
-def _as_list(accounts: object) -> object:
-    """Accounts as a list, as the same in JSON, or as `111111111111,222222222222`."""
-    if not isinstance(accounts, str):
-        return accounts
-    if accounts.lstrip().startswith("["):
-        return json.loads(accounts)
-    return [account.strip() for account in accounts.split(",") if account.strip()]
+def _as_list(values: object) -> object:
+    """Values as a list, as the same in JSON, or as `111111111111,222222222222`."""
+    if not isinstance(values, str):
+        return values
+    if values.lstrip().startswith("["):
+        return json.loads(values)
+    return [value.strip() for value in values.split(",") if value.strip()]
 
 
 def _free_tags(tags: dict[str, str]) -> dict[str, str]:
@@ -78,6 +78,9 @@ Days = Annotated[int, Field(ge=1, le=3650)]
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
 InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
 Price = Annotated[float, Field(gt=0, le=1000)]
+Budget = Annotated[float | None, BeforeValidator(_blank_is_none), Field(gt=0, le=1e7)]
+_EMAIL = r"^[^@\s,]+@[^@\s,]+\.[^@\s,]+$"
+Email = Annotated[str, Field(pattern=_EMAIL, max_length=254)]
 
 
 class Need(BaseModel):
@@ -130,7 +133,8 @@ class Settings(BaseModel):
         default=True,
     )
     log_retention_days: Annotated[int, AfterValidator(_known_retention)] = _setting(
-        "How long the logs of functions and state machines are kept.",
+        "How long the logs of functions and state machines are kept, and with the account stack those that SageMaker "
+        "makes of jobs and endpoints.",
         "one of " + ", ".join(map(str, LOG_RETENTION_DAYS)),
         default=90,
     )
@@ -151,7 +155,7 @@ class Settings(BaseModel):
         "Address that is told how each execution ended; its owner has to confirm the subscription.",
         "an e-mail address",
         default=None,
-        pattern=r"^[^@\s,]+@[^@\s,]+\.[^@\s,]+$",
+        pattern=_EMAIL,
         max_length=254,
     )
     permissions_boundary: Annotated[str | None, BeforeValidator(_blank_is_none)] = _setting(
@@ -190,11 +194,58 @@ class Settings(BaseModel):
         'an object of instance types and US dollars, such as {"ml.c5.2xlarge": 0.408}',
         default={},
     )
+    endpoint_alarms: bool = _setting(
+        "Whether the endpoints of runs that say nothing about alarms have the usual ones (docs/pipeline.md).",
+        "true or false",
+        default=False,
+    )
     max_cost_usd: Annotated[float | None, BeforeValidator(_blank_is_none), Field(gt=0, le=1e6)] = _setting(
         "What the instances of one execution may cost at most, if each job took all the time that it may; Plan refuses "
         "what could cost more. An execution may set a lower limit.",
         "US dollars above 0",
         default=None,
+    )
+    monthly_budget_usd: Budget = _setting(
+        "What the whole account may cost in a month before the alarm topic is told, at 50, 80 and 100 % and when more "
+        "is forecast.",
+        "US dollars above 0",
+        default=None,
+    )
+    sagemaker_budget_usd: Budget = _setting(
+        "The same of SageMaker alone.",
+        "US dollars above 0",
+        default=None,
+    )
+    alarm_email: Annotated[tuple[Email, ...], BeforeValidator(_as_list)] = _setting(
+        "Addresses that are told of budgets, alarms and idle endpoints; each has to confirm the subscription.",
+        "a list of at most 10 e-mail addresses",
+        default=(),
+        max_length=10,
+    )
+    idle_endpoint_action: Literal["report", "delete", "none"] = _setting(
+        "What becomes of an endpoint that nobody asks: the alarm topic is told once a day, or it is deleted within the "
+        "hour. One that is tagged kindling:keep=true is left alone.",
+        "report, delete or none",
+        default="report",
+    )
+    idle_endpoint_hours: int = _setting(
+        "After how many hours without an invocation or a change an endpoint counts as idle.",
+        "an integer from 1 to 720",
+        default=24,
+        ge=1,
+        le=720,
+    )
+    access_analyzer: bool = _setting(
+        "Whether the account stack makes an analyser of access from outside; AWS allows one for each account and "
+        "region, so not where there is one.",
+        "true or false",
+        default=True,
+    )
+    registry_scanning: Literal["basic", "enhanced", "none"] = _setting(
+        "How the account's whole image registry is scanned: on push without cost, all the time by Amazon Inspector at "
+        "its price, or as it is.",
+        "basic, enhanced or none",
+        default="basic",
     )
 
     @property

@@ -17,14 +17,21 @@ HoldsData = Callable[[str, str], bool]
 
 
 def input_data_config(
-    algorithm: Algorithm, channels: Mapping[str, Channel], data_bucket: str, holds_data: HoldsData
+    algorithm: Algorithm,
+    given: Mapping[str, Channel],
+    prepared: Mapping[str, Channel],
+    data_bucket: str,
+    holds_data: HoldsData,
 ) -> list[dict[str, Any]]:
     """CreateTrainingJob's InputDataConfig.
 
+    Args:
+        prepared: channels that a preparation has yet to make; no others are at the addresses of `given`.
     Raises:
         InvalidJobError: a channel that the algorithm has not, or that it needs and is missing; an address that the
             training role may not read, or that holds nothing; a way of delivery that the algorithm does not know.
     """
+    channels = {**given, **prepared}
     for name in channels:
         if name not in algorithm.channels:
             raise InvalidJobError(
@@ -34,21 +41,24 @@ def input_data_config(
         if described.required and name not in channels:
             raise InvalidJobError(f"channel {name!r} is missing from inputs; {algorithm.name} requires it.")
     configured = [_configured(name, channel, algorithm.channels[name]) for name, channel in channels.items()]
-    for name, channel in channels.items():
-        _check_address(name, channel.s3_uri, f"s3://{data_bucket}/{algorithm.name}/", holds_data)
+    for name, channel in given.items():
+        check_address(f"inputs.{name}", channel.s3_uri, f"s3://{data_bucket}/{algorithm.name}/", holds_data)
     return configured
 
 
-def _check_address(name: str, uri: str, readable: str, holds_data: HoldsData) -> None:
+def check_address(field: str, uri: str, readable: str, holds_data: HoldsData) -> None:
+    """Refuses an address that the jobs' roles may not read, or where there is nothing.
+
+    Raises:
+        InvalidJobError: names the field.
+    """
     if not uri.startswith(readable):
         raise InvalidJobError(
-            f"inputs.{name} is {shown(uri)}; it must lie in {readable}, which is all that the training role may read."
+            f"{field} is {shown(uri)}; it must lie in {readable}, which is all that the jobs' roles may read."
         )
     bucket, prefix = uri.removeprefix("s3://").split("/", 1)
     if not holds_data(bucket, prefix):
-        raise InvalidJobError(
-            f"channel {name!r}: {uri} holds no data; upload a file that is not empty, or correct the address."
-        )
+        raise InvalidJobError(f"{field}: {uri} holds no data; upload a file that is not empty, or correct the address.")
 
 
 def _configured(name: str, channel: Channel, described: Described) -> dict[str, Any]:

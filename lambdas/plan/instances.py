@@ -12,16 +12,21 @@ import botocore.session
 from contract.specification import InvalidJobError
 from lambdas.plan.wording import shown, suggestion
 
-Purpose = Literal["training", "hosting"]
+Purpose = Literal["training", "processing", "transform", "hosting"]
 
-_SHAPES = {"training": "TrainingInstanceType", "hosting": "ProductionVariantInstanceType"}
+_SHAPES = {
+    "training": "TrainingInstanceType",
+    "processing": "ProcessingInstanceType",
+    "transform": "TransformInstanceType",
+    "hosting": "ProductionVariantInstanceType",
+}
 # GPUs (g, p) and AWS's own accelerators (trn, inf, dl).
 _ACCELERATED = re.compile(r"ml\.(g|p|trn|inf|dl)\d")
 
 
 @cache
 def instance_types(purpose: Purpose) -> Sequence[str]:
-    """Every instance type that CreateTrainingJob or a production variant takes, from botocore's model of the API."""
+    """Every instance type that a job of the purpose or a production variant takes, from botocore's model of the API."""
     shape = botocore.session.get_session().get_service_model("sagemaker").shape_for(_SHAPES[purpose])
     return tuple(sorted(shape.enum))
 

@@ -6,8 +6,9 @@ import hashlib
 import re
 
 LONGEST = 63
-# What the state machine appends to a job's name for each attempt: "-0" to "-9".
-_ATTEMPT = 2
+# What the state machine appends to a job's name for each attempt: "-0" to "-9", "-p0" for the preparation's.
+_ATTEMPT = 3
+_LONGEST_OF_TUNING = 32
 
 
 def base_name(prefix: str, execution: str) -> str:
@@ -17,7 +18,19 @@ def base_name(prefix: str, execution: str) -> str:
         prefix: of all names that this algorithm's pipeline gives; the roles allow no other.
         execution: its name, up to 80 characters, which may hold more than SageMaker allows.
     """
-    digest = hashlib.sha256(execution.encode()).hexdigest()[:8]
+    # One digit less for the longest names of deployment and algorithm.
+    digest = hashlib.sha256(execution.encode()).hexdigest()[: min(8, LONGEST - _ATTEMPT - len(prefix) - 1)]
     room = LONGEST - _ATTEMPT - len(prefix) - len(digest) - 2
     readable = re.sub(r"[^a-zA-Z0-9]+", "-", execution)[: max(room, 0)].strip("-")
     return "-".join(part for part in (prefix, readable, digest) if part)
+
+
+def tuning_name(prefix: str, base: str) -> str:
+    """The name of an execution's tuning job, one digit short of the 32 that SageMaker allows.
+
+    Args:
+        prefix: at most 24 characters, of all tuning jobs of the pipeline.
+        base: the execution's `base_name`.
+    """
+    room = _LONGEST_OF_TUNING - 1 - len(prefix)
+    return prefix + hashlib.sha256(base.encode()).hexdigest()[:room]

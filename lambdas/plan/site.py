@@ -6,7 +6,11 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Site(BaseModel):
-    """Buckets, key and image of one algorithm's pipeline."""
+    """Names, buckets, key, image and roles of one algorithm's pipeline, and what its owner has settled.
+
+    `prices_usd_per_hour` is by instance type; `max_cost_usd` of an execution, None for no limit;
+    `endpoint_alarms` says whether endpoints of which nothing else is said have alarms.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -16,3 +20,8 @@ class Site(BaseModel):
     model_bucket: str
     key_arn: str
     inter_container_encryption: bool
+    tuning_prefix: str
+    training_role: str
+    prices_usd_per_hour: dict[str, float] = {}
+    max_cost_usd: float | None = None
+    endpoint_alarms: bool = False

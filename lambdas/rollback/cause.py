@@ -11,9 +11,12 @@ from typing import Any
 _DEPLOYING = frozenset(
     {
         *("CreateModel", "CreateEndpointConfig", "FindEndpoint", "CreateEndpoint", "UpdateEndpoint"),
-        *("CheckEndpoint", "RetireOld"),
+        *("CheckEndpoint", "RetireOld", "PutAlarms", "Scale"),
     }
 )
+_JOBS = {"Training": "training", "Processing": "processing", "Transform": "transform"} | {
+    "HyperParameterTuning": "tuning"
+}
 # "... (Service: SageMaker, Status Code: 400, Request ID: ...)", as the SDK integrations end their messages.
 _SERVICE = re.compile(r"\s*\(Service: .*\)$", re.DOTALL)
 # "An error occurred (ValidationException) when calling the CreateModel operation: ...", as botocore begins its own.
@@ -55,8 +58,11 @@ def _of_description(described: Mapping[str, Any]) -> str | None:
         return _WRAPPED.sub(r"\1", str(described["FailureReason"]))
     if described.get("errorMessage"):
         return _SERVICE.sub("", _OPERATION.sub("", str(described["errorMessage"])))
+    if described.get("ExitMessage"):
+        return str(described["ExitMessage"])
     if described.get("SecondaryStatus") == "MaxRuntimeExceeded":
         return "the training job reached max_runtime_s before it was done."
-    if described.get("TrainingJobStatus") == "Stopped":
-        return "the training job was stopped."
+    for kind in ("Training", "Processing", "Transform", "HyperParameterTuning"):
+        if described.get(f"{kind}JobStatus") == "Stopped":
+            return f"the {_JOBS[kind]} job was stopped."
     return str(described["errorType"]) if described.get("errorType") else None

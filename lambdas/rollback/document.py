@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lambdas.rollback.cause import error_name, failed_state, in_words
-from lambdas.rollback.undo import Begun, Progress
+from lambdas.rollback.undo import BATCH, PREPARATION, TRAINING, TUNING, Begun, Job, Progress
 
 
 def begun(document: Mapping[str, Any], attempts: int) -> Begun | None:
@@ -14,10 +14,23 @@ def begun(document: Mapping[str, Any], attempts: int) -> Begun | None:
     plan = document.get("plan")
     if plan is None:
         return None
+    base, tuning = plan["base_name"], plan["tuning"]
+    wanted = (
+        (plan["preparation"] is not None, PREPARATION, f"{base}-p"),
+        (tuning is not None, TUNING, tuning["base_name"] if tuning else ""),
+        (plan["training"]["EnableManagedSpotTraining"], TRAINING, f"{base}-s"),
+        (True, TRAINING, f"{base}-"),
+        (plan["batch"] is not None, BATCH, f"{base}-b"),
+    )
     former = document.get("former") or {}
     deployment = plan["deployment"]
     return Begun(
-        jobs=tuple(f"{plan['base_name']}-{attempt}" for attempt in range(attempts)),
+        jobs=tuple(
+            Job(kind=kind, name=f"{beginning}{attempt}")
+            for there, kind, beginning in wanted
+            if there
+            for attempt in range(attempts)
+        ),
         model=deployment["model_name"],
         config=deployment["config_name"],
         endpoint=deployment["endpoint_name"],
@@ -35,7 +48,13 @@ def progress(document: Mapping[str, Any]) -> Progress:
 def outcome(failed: Mapping[str, Any], undone: Sequence[str]) -> tuple[str, str]:
     """The execution's error and its cause: the state, the reason in words, and what could not be undone."""
     state = failed_state(failed)
-    cause = f"{state}: {in_words(failed[state])}"
+    cause = f"{state}: {_reason(state, failed[state])}"
     if undone:
         cause += f" What could not be undone: {'; '.join(undone)}."
     return error_name(state), cause
+
+
+def _reason(state: str, failure: Mapping[str, Any]) -> str:
+    if state == "Approve" and failure.get("Error") == "States.Timeout":
+        return "nobody has decided in time."
+    return in_words(failure)

@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.rollback.document import begun, outcome, progress
+from lambdas.rollback.guards import reject_package, remove_guards
 from lambdas.rollback.undo import undo
 
 logger = Logger()
@@ -27,13 +28,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     document = event["document"]
     logger.append_keys(run=document["execution"]["name"], algorithm=event["algorithm"])
     made, before = begun(document, event["attempts"]), progress(document)
-    after = replace(before, done=True) if made is None else undo(_sagemaker(), made, before, _LONGEST)
+    after = replace(before, done=True) if made is None else undo(_client("sagemaker"), made, before, _LONGEST)
     error, cause = outcome(document["failed"], after.undone)
+    # Where the new model has to stay, what stands around it stays, too.
+    if after.done and not after.undone and made is not None:
+        left = [*remove_guards(_client, document), *reject_package(_client, document, cause)]
+        after = replace(after, undone=tuple(left))
+        error, cause = outcome(document["failed"], after.undone)
     if after.done:
         logger.error("The execution failed", extra={"error": error, "cause": cause})
     return {"done": after.done, "error": error, "cause": cause, "progress": asdict(after)}
 
 
 @cache
-def _sagemaker() -> Any:
-    return boto3.client("sagemaker")
+def _client(service: str) -> Any:
+    return boto3.client(service)

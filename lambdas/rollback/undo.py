@@ -18,6 +18,47 @@ from lambdas.rollback.cause import in_words
 _SETTLING = 20
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of job: SageMaker's operations on it, and where its description has the status."""
+
+    words: str
+    operation: str
+    name: str
+    status: str
+
+    def describe(self, sagemaker: Any, name: str) -> Any | None:
+        """The status of the job of that name, or None where there is none."""
+        ask = getattr(sagemaker, f"describe_{self.operation}")
+        found = unless_missing(lambda: ask(**{self.name: name}))
+        return None if found is None else found[self.status]
+
+    def stop(self, sagemaker: Any, name: str) -> None:
+        """Ask the job of that name to stop."""
+        getattr(sagemaker, f"stop_{self.operation}")(**{self.name: name})
+
+
+TRAINING = Kind(words="training job", operation="training_job", name="TrainingJobName", status="TrainingJobStatus")
+PREPARATION = Kind(
+    words="processing job", operation="processing_job", name="ProcessingJobName", status="ProcessingJobStatus"
+)
+TUNING = Kind(
+    words="tuning job",
+    operation="hyper_parameter_tuning_job",
+    name="HyperParameterTuningJobName",
+    status="HyperParameterTuningJobStatus",
+)
+BATCH = Kind(words="transform job", operation="transform_job", name="TransformJobName", status="TransformJobStatus")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job that an execution may have begun."""
+
+    kind: Kind
+    name: str
+
+
 class CannotUndoError(RuntimeError):
     """Something has to stay as it is. The message is a sentence's words."""
 
@@ -29,7 +70,7 @@ class Begun:
     `action` is None until it was known whether the endpoint had to be created or updated: nothing touched it then.
     """
 
-    jobs: tuple[str, ...]
+    jobs: tuple[Job, ...]
     model: str
     config: str
     endpoint: str
@@ -57,7 +98,7 @@ def undo(sagemaker: Any, begun: Begun, progress: Progress, longest: int) -> Prog
         longest: how many calls there may be; what is still in motion after them is named as not undone.
     """
     progress = replace(progress, calls=progress.calls + 1)
-    for what, step in (("training job", _stop_jobs), (f"endpoint {begun.endpoint}", _undo_endpoint)):
+    for what, step in (("a job", _stop_jobs), (f"endpoint {begun.endpoint}", _undo_endpoint)):
         try:
             progress, waiting = step(sagemaker, begun, progress)
         except CannotUndoError as error:
@@ -75,18 +116,13 @@ def _out_of_time(progress: Progress, waiting: str) -> Progress:
 
 
 def _stop_jobs(sagemaker: Any, begun: Begun, progress: Progress) -> tuple[Progress, str]:
-    for name in begun.jobs:
-        job = _described(sagemaker, name)
-        status = job["TrainingJobStatus"] if job else None
+    for job in begun.jobs:
+        status = job.kind.describe(sagemaker, job.name)
         if status == "InProgress":
-            sagemaker.stop_training_job(TrainingJobName=name)
+            job.kind.stop(sagemaker, job.name)
         if status in ("InProgress", "Stopping"):
-            return progress, f"training job {name} is still {status}"
+            return progress, f"{job.kind.words} {job.name} is still {status}"
     return progress, ""
-
-
-def _described(sagemaker: Any, job: str) -> Any | None:
-    return unless_missing(lambda: sagemaker.describe_training_job(TrainingJobName=job))
 
 
 def _undo_endpoint(sagemaker: Any, begun: Begun, progress: Progress) -> tuple[Progress, str]:

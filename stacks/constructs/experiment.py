@@ -15,13 +15,13 @@ from constructs import Construct
 
 from containers import catalogue
 from contract.specification import Algorithm
-from stacks.acknowledgements import acknowledge, objects_wildcard
+from stacks.acknowledgements import objects_wildcard
 from stacks.base import camel
+from stacks.constructs.batch_role import BatchRole, BatchRoleProps
 from stacks.constructs.buckets import Buckets
 from stacks.constructs.experiment_role import ExperimentRole, ExperimentRoleProps
 from stacks.constructs.experiment_states import definition
 from stacks.constructs.function_code import contract_layer
-from stacks.constructs.hosting_role import HostingRole, HostingRoleProps
 from stacks.constructs.pipeline_function import PipelineFunction, PipelineFunctionProps
 from stacks.constructs.state_machine import state_machine
 from stacks.constructs.statements import sagemaker_operations
@@ -113,34 +113,21 @@ class Experiment(Construct):
         }
 
     def _evaluation_role(self) -> iam.Role:
-        """As whom models of batch transforms run: an endpoint's role that reads test data and writes answers, too."""
-        props, buckets = self._props, self._props.buckets
-        role = HostingRole(
-            self, "Evaluation", HostingRoleProps(models=buckets.models, key=buckets.key, repository=props.repository)
+        """As whom models of batch transforms run."""
+        return BatchRole(
+            self,
+            "Evaluation",
+            BatchRoleProps(
+                buckets=self._props.buckets,
+                repository=self._props.repository,
+                records="*",
+                answers=_RESULTS,
+                reasons=(
+                    "Test data lie in any algorithm's part of the data.",
+                    "Answers lie beside the experiment's result.",
+                ),
+            ),
         ).role
-        for statement in (
-            iam.PolicyStatement(
-                sid="ReadTest", actions=["s3:GetObject"], resources=[buckets.data.arn_for_objects("*")]
-            ),
-            iam.PolicyStatement(sid="FindTest", actions=["s3:ListBucket"], resources=[buckets.data.bucket_arn]),
-            iam.PolicyStatement(
-                sid="WriteAnswers",
-                actions=["s3:PutObject", "s3:AbortMultipartUpload"],
-                resources=[buckets.models.arn_for_objects(_RESULTS)],
-            ),
-            iam.PolicyStatement(
-                sid="EncryptAnswers", actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[buckets.key.key_arn]
-            ),
-        ):
-            role.add_to_policy(statement)
-        acknowledge(
-            role,
-            {
-                objects_wildcard(buckets.data, "*"): "Test data lie in any algorithm's part of the data.",
-                objects_wildcard(buckets.models, _RESULTS): "Answers lie beside the experiment's result.",
-            },
-        )
-        return role
 
     def _plan(self) -> PipelineFunction:
         look = iam.PolicyStatement(

@@ -12,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, objects_wildcard, wildcard
-from stacks.constructs.image_repository import PULLING
+from stacks.constructs.statements import image_pulls
 
 # Where a training job of any algorithm leaves its model: <algorithm>/<job>/output/model.tar.gz.
 _MODEL_ARCHIVES = "*/output/model.tar.gz"
@@ -41,7 +41,7 @@ class HostingRole(Construct):
             resource_name="/aws/sagemaker/Endpoints/*",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
-        statements = [*self._model(props), *self._image(props), *self._logs_and_metrics()]
+        statements = [*self._model(props), *image_pulls(props.repository), *self._logs_and_metrics()]
         self.role = iam.Role(
             self,
             "Role",
@@ -72,16 +72,6 @@ class HostingRole(Construct):
             ),
             iam.PolicyStatement(sid="FindModels", actions=["s3:ListBucket"], resources=[props.models.bucket_arn]),
             iam.PolicyStatement(sid="DecryptModels", actions=["kms:Decrypt"], resources=[props.key.key_arn]),
-        ]
-
-    def _image(self, props: HostingRoleProps) -> list[iam.PolicyStatement]:
-        return [
-            iam.PolicyStatement(
-                sid="PullImages",
-                actions=PULLING,
-                resources=[props.repository.repository_arn],
-            ),
-            iam.PolicyStatement(sid="LogInToRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]),
         ]
 
     def _logs_and_metrics(self) -> list[iam.PolicyStatement]:

@@ -17,20 +17,26 @@ from stacks.constructs.pipeline_function import PipelineFunction, PipelineFuncti
 from stacks.constructs.statements import sagemaker_operations
 from stacks.settings import Settings
 
-_MODEL_ARCHIVES = "*/output/model.tar.gz"
-_USES_HOSTING = ("evaluate", "endpoint", "retire", "rollback")
+_MODEL_ARCHIVES, _EVALUATIONS = "*/output/model.tar.gz", "*/output/evaluation.json"
+_PREPARED = "*/prepared/*"
+_OF_SAGEMAKER = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
+# What a function imports of other functions' folders.
+_IMPORTS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("evaluate", "endpoint", "retire", "spot"), ("hosting",)),
+    "rollback": ("guard", "hosting"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineFunctionsProps:
-    """What the functions read."""
+    """What the functions read and write."""
 
     settings: Settings
     buckets: Buckets
 
 
 class PipelineFunctions(Construct):
-    """Plan, Evaluate, Endpoint, SmokeTest, Retire and Rollback, each with just the permissions of its calls."""
+    """One for each kind of work, each with just the permissions of its calls."""
 
     def __init__(self, scope: Construct, id: str, props: PipelineFunctionsProps) -> None:
         super().__init__(scope, id)
@@ -39,6 +45,13 @@ class PipelineFunctions(Construct):
         self._jobs, self._models, self._configs = (
             self._arn(kind, ours) for kind in ("training-job", "model", "endpoint-config")
         )
+        self._packages, self._groups = self._arn("model-package", ours), self._arn("model-package-group", ours)
+        self._preparations, self._tunings, self._batches = (
+            self._arn(kind, ours) for kind in ("processing-job", "hyper-parameter-tuning-job", "transform-job")
+        )
+        self._alarms = self._arn_of("cloudwatch", "alarm", ours)
+        self._scaling_alarms = self._arn_of("cloudwatch", "alarm", "TargetTracking-endpoint/*")
+        self._scalable = self._arn_of("application-autoscaling", "scalable-target", "*", separator="/")
         self._any_model, self._any_config = self._arn("model", "*"), self._arn("endpoint-config", "*")
         self._endpoints = self._arn("endpoint", "*")
         self.plan = self._plan()
@@ -55,6 +68,14 @@ class PipelineFunctions(Construct):
             [sagemaker_operations("Ask", ["InvokeEndpoint"], [self._endpoints])],
             timeout_s=90,
         )
+        self.spot = self._make(
+            "Spot",
+            "spot",
+            [sagemaker_operations("WatchJob", ["DescribeTrainingJob", "StopTrainingJob"], [self._jobs])],
+        )
+        self.register = self._register()
+        self.guard = self._guard()
+        self.clean_up = self._clean_up()
         self.retire = self._retire()
         self.rollback = self._rollback()
 
@@ -64,7 +85,10 @@ class PipelineFunctions(Construct):
 
     def all(self) -> Sequence[PipelineFunction]:
         """Every function."""
-        return (self.plan, self.evaluate, self.endpoint, self.smoke_test, self.retire, self.rollback)
+        return (
+            *(self.plan, self.spot, self.evaluate, self.register, self.endpoint, self.guard, self.smoke_test),
+            *(self.retire, self.clean_up, self.rollback),
+        )
 
     def _plan(self) -> PipelineFunction:
         look = iam.PolicyStatement(
@@ -92,6 +116,105 @@ class PipelineFunctions(Construct):
         # As long as it takes to read a model of some gigabytes to its end.
         return self._make("Evaluate", "evaluate", read, findings=findings, memory_mb=1024, timeout_s=600)
 
+    def _register(self) -> PipelineFunction:
+        buckets = self._props.buckets
+        statements = [
+            iam.PolicyStatement(
+                sid="KeepEvaluation",
+                actions=["s3:PutObject"],
+                resources=[buckets.models.arn_for_objects(_EVALUATIONS)],
+            ),
+            iam.PolicyStatement(
+                sid="EncryptEvaluation", actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[buckets.key.key_arn]
+            ),
+            sagemaker_operations("Register", ["CreateModelPackage"], [self._groups, self._packages]),
+        ]
+        findings = {objects_wildcard(buckets.models, _EVALUATIONS): "Training jobs name the folders of their models."}
+        return self._make("Register", "register", statements, findings=findings)
+
+    def _guard(self) -> PipelineFunction:
+        return self._make("Guard", "guard", [self._put_alarms(), *self._scale(), *self._unscale()])
+
+    def _put_alarms(self) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            sid="PutAlarms", actions=["cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"], resources=[self._alarms]
+        )
+
+    def _unscale(self) -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                sid="Unscale",
+                actions=["application-autoscaling:DeregisterScalableTarget"],
+                resources=[self._scalable],
+                conditions=_OF_SAGEMAKER,
+            ),
+            iam.PolicyStatement(
+                sid="LookAtScaling", actions=["application-autoscaling:DescribeScalableTargets"], resources=["*"]
+            ),
+        ]
+
+    def _scale(self) -> list[iam.PolicyStatement]:
+        """Registering a variant makes the service-linked role that scales it, and asks SageMaker about it."""
+        service = "sagemaker.application-autoscaling.amazonaws.com"
+        role = cdk.Stack.of(self).format_arn(
+            service="iam",
+            region="",
+            resource="role",
+            resource_name=f"aws-service-role/{service}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
+        )
+        return [
+            iam.PolicyStatement(
+                sid="Scale",
+                actions=[
+                    "application-autoscaling:RegisterScalableTarget",
+                    "application-autoscaling:PutScalingPolicy",
+                ],
+                resources=[self._scalable],
+                conditions=_OF_SAGEMAKER,
+            ),
+            sagemaker_operations(
+                "LookAtVariants", ["DescribeEndpoint", "DescribeEndpointConfig"], [self._endpoints, self._any_config]
+            ),
+            sagemaker_operations("ChangeCapacity", ["UpdateEndpointWeightsAndCapacities"], [self._endpoints]),
+            iam.PolicyStatement(
+                sid="PutScalingAlarms",
+                actions=["cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms", "cloudwatch:DeleteAlarms"],
+                resources=[self._scaling_alarms],
+            ),
+            iam.PolicyStatement(
+                sid="MakeScalingRole",
+                actions=["iam:CreateServiceLinkedRole"],
+                resources=[role],
+                conditions={"StringEquals": {"iam:AWSServiceName": service}},
+            ),
+        ]
+
+    def _clean_up(self) -> PipelineFunction:
+        buckets = self._props.buckets
+        places = [
+            buckets.data.arn_for_objects(_PREPARED),
+            *(buckets.models.arn_for_objects(pattern) for pattern in self._left()),
+        ]
+        statements = [
+            iam.PolicyStatement(
+                sid="FindLeftovers",
+                actions=["s3:ListBucket"],
+                resources=[buckets.data.bucket_arn, buckets.models.bucket_arn],
+            ),
+            iam.PolicyStatement(sid="DeleteLeftovers", actions=["s3:DeleteObject"], resources=places),
+        ]
+        findings = {
+            objects_wildcard(buckets.data, _PREPARED): "What preparations make, named after executions.",
+            **{
+                objects_wildcard(buckets.models, pattern): "Checkpoints and models of tuning, named after executions."
+                for pattern in self._left()
+            },
+        }
+        return self._make("CleanUp", "clean_up", statements, findings=findings, timeout_s=600)
+
+    def _left(self) -> tuple[str, str]:
+        return "*/checkpoints/*", f"*/{self._props.settings.name}-*"
+
     def _retire(self) -> PipelineFunction:
         statements = [
             sagemaker_operations("LookAtConfig", ["DescribeEndpointConfig"], [self._any_config]),
@@ -103,6 +226,16 @@ class PipelineFunctions(Construct):
     def _rollback(self) -> PipelineFunction:
         statements = [
             sagemaker_operations("StopJob", ["DescribeTrainingJob", "StopTrainingJob"], [self._jobs]),
+            sagemaker_operations(
+                "StopPreparation", ["DescribeProcessingJob", "StopProcessingJob"], [self._preparations]
+            ),
+            sagemaker_operations(
+                "StopTuning", ["DescribeHyperParameterTuningJob", "StopHyperParameterTuningJob"], [self._tunings]
+            ),
+            sagemaker_operations("StopBatch", ["DescribeTransformJob", "StopTransformJob"], [self._batches]),
+            sagemaker_operations("RejectModel", ["UpdateModelPackage"], [self._packages]),
+            iam.PolicyStatement(sid="DeleteAlarms", actions=["cloudwatch:DeleteAlarms"], resources=[self._alarms]),
+            *self._unscale(),
             sagemaker_operations("LookAtEndpoint", ["DescribeEndpoint", "DeleteEndpoint"], [self._endpoints]),
             # Back to a configuration that this pipeline need not have made.
             sagemaker_operations("PutEndpointBack", ["UpdateEndpoint"], [self._endpoints, self._any_config]),
@@ -127,7 +260,7 @@ class PipelineFunctions(Construct):
             PipelineFunctionProps(
                 settings=self._props.settings,
                 folder=folder,
-                imports=("hosting",) if folder in _USES_HOSTING else (),
+                imports=_IMPORTS.get(folder, ()),
                 statements=statements,
                 wildcards=self._reasons(statements),
                 findings=findings or {},
@@ -143,9 +276,21 @@ class PipelineFunctions(Construct):
             self._endpoints: "The user names the endpoint in an execution's input.",
             self._any_config: "The endpoint may have been made by hand, with a configuration of any name.",
             self._any_model: "The endpoint may have been made by hand, with a model of any name.",
+            **dict.fromkeys(
+                (self._preparations, self._tunings, self._batches, self._packages, self._groups, self._alarms),
+                "Named after executions, algorithms and endpoints.",
+            ),
+            **dict.fromkeys(
+                (self._scalable, self._scaling_alarms),
+                "The service names them after endpoints, whose names are the user's.",
+            ),
         }
         used = {arn for statement in statements for arn in statement.resources}
         return {arn: reason for arn, reason in reasons.items() if arn in used}
 
     def _arn(self, kind: str, name: str) -> str:
-        return cdk.Stack.of(self).format_arn(service="sagemaker", resource=kind, resource_name=name)
+        return self._arn_of("sagemaker", kind, name, separator="/")
+
+    def _arn_of(self, service: str, kind: str, name: str, *, separator: str = ":") -> str:
+        form = cdk.ArnFormat.SLASH_RESOURCE_NAME if separator == "/" else cdk.ArnFormat.COLON_RESOURCE_NAME
+        return cdk.Stack.of(self).format_arn(service=service, resource=kind, resource_name=name, arn_format=form)

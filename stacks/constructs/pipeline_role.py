@@ -18,12 +18,17 @@ from stacks.constructs.statements import calls_and_announcements, sagemaker_oper
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineRoleProps:
-    """Whom the state machine calls, and as whom its jobs and models run. `ours` begins all names that it gives."""
+    """Whom the state machine calls, and as whom its jobs and models run.
+
+    `ours` begins all names that it gives, but for `tuning`, which begins those of tuning jobs. `group` is the name of
+    the algorithm's model group.
+    """
 
     ours: str
+    tuning: str
+    group: str
     functions: Sequence[lambda_.IFunction]
-    training_role: iam.IRole
-    hosting_role: iam.IRole
+    passed_roles: Sequence[iam.IRole]
     topic: sns.ITopic
     topic_key: kms.IKey
 
@@ -37,10 +42,17 @@ class PipelineRole(Construct):
         self._jobs, self._models, self._configs = (
             self._arn("sagemaker", kind, f"{props.ours}-*") for kind in ("training-job", "model", "endpoint-config")
         )
+        self._preparations, self._batches = (
+            self._arn("sagemaker", kind, f"{props.ours}-*") for kind in ("processing-job", "transform-job")
+        )
+        self._tunings = self._arn("sagemaker", "hyper-parameter-tuning-job", f"{props.tuning}*")
+        self._tuned = self._arn("sagemaker", "training-job", f"{props.tuning}*")
+        self._packages = self._arn("sagemaker", "model-package", f"{props.group}/*")
         self._endpoints = self._arn("sagemaker", "endpoint", "*")
         statements = [
             *calls_and_announcements(props.functions, props.topic, props.topic_key),
             *self._training(),
+            *self._other_jobs(),
             *self._deployment(),
         ]
         self.role = iam.Role(
@@ -61,23 +73,53 @@ class PipelineRole(Construct):
                 ["CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob", "AddTags", "ListTags"],
                 [self._jobs],
             ),
-            # How Step Functions learns that a job has ended.
+            # How Step Functions learns that a job of each kind has ended.
             iam.PolicyStatement(
                 sid="AwaitJob",
                 actions=["events:PutTargets", "events:PutRule", "events:DescribeRule"],
-                resources=[self._arn("events", "rule", "StepFunctionsGetEventsForSageMakerTrainingJobsRule")],
+                resources=[
+                    self._arn("events", "rule", f"StepFunctionsGetEventsForSageMaker{what}JobsRule")
+                    for what in ("Processing", "Training", "Transform", "Tuning")
+                ],
             ),
             iam.PolicyStatement(
                 sid="PassRoles",
                 actions=["iam:PassRole"],
-                resources=[self._props.training_role.role_arn, self._props.hosting_role.role_arn],
+                resources=[role.role_arn for role in self._props.passed_roles],
                 conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
+        ]
+
+    def _other_jobs(self) -> list[iam.PolicyStatement]:
+        return [
+            sagemaker_operations(
+                "Prepare",
+                ["CreateProcessingJob", "DescribeProcessingJob", "StopProcessingJob", "AddTags", "ListTags"],
+                [self._preparations],
+            ),
+            sagemaker_operations(
+                "Tune",
+                [
+                    *("CreateHyperParameterTuningJob", "DescribeHyperParameterTuningJob"),
+                    *("StopHyperParameterTuningJob", "AddTags", "ListTags"),
+                ],
+                [self._tunings],
+            ),
+            # The best of what a tuning job has trained.
+            sagemaker_operations("FindBest", ["DescribeTrainingJob"], [self._tuned]),
+            sagemaker_operations(
+                "Batch",
+                ["CreateTransformJob", "DescribeTransformJob", "StopTransformJob", "AddTags", "ListTags"],
+                [self._batches],
             ),
         ]
 
     def _deployment(self) -> list[iam.PolicyStatement]:
         return [
+            # The registry is told what a person has decided.
+            sagemaker_operations("AcceptModel", ["UpdateModelPackage"], [self._packages]),
             sagemaker_operations("MakeModel", ["CreateModel", "AddTags"], [self._models]),
+            sagemaker_operations("DeleteBatchModel", ["DeleteModel"], [self._models]),
             sagemaker_operations("MakeConfig", ["CreateEndpointConfig", "AddTags"], [self._configs]),
             sagemaker_operations("Deploy", ["CreateEndpoint", "UpdateEndpoint"], [self._endpoints, self._configs]),
             sagemaker_operations("TagEndpoint", ["AddTags"], [self._endpoints]),
@@ -88,6 +130,11 @@ class PipelineRole(Construct):
             self.role,
             {
                 wildcard(self, self._jobs): "Jobs are named after executions.",
+                wildcard(self, self._preparations): "Jobs are named after executions.",
+                wildcard(self, self._tunings): "Jobs are named after executions.",
+                wildcard(self, self._tuned): "Jobs are named after executions.",
+                wildcard(self, self._batches): "Jobs are named after executions.",
+                wildcard(self, self._packages): "Versions of the algorithm's own model group.",
                 wildcard(self, self._models): "Models are named after executions.",
                 wildcard(self, self._configs): "Endpoint configurations are named after executions.",
                 wildcard(self, self._endpoints): "The user names the endpoint in an execution's input.",

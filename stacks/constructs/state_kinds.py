@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from contract.specification import Algorithm
+
 State = dict[str, Any]
 
 # Between two looks at an endpoint, or at a rollback that waits for one.
@@ -40,7 +42,7 @@ LAMBDA_RETRY = [
     )
 ]
 _CALL_RETRY = [retry(["SageMaker.ThrottlingException", "SageMaker.SdkClientException"], 2, 5, 30)]
-_SNS_RETRY = [retry(["SNS.ThrottledException", "SNS.InternalErrorException", "SNS.SdkClientException"], 2, 4, 30)]
+SNS_RETRY = [retry(["SNS.ThrottledException", "SNS.InternalErrorException", "SNS.SdkClientException"], 2, 4, 30)]
 TRAINING_RETRY = [
     # The account's quota of instances; another job may give some back.
     retry(["SageMaker.ResourceLimitExceededException"], 60, _CAPACITY_ATTEMPTS, 900),
@@ -57,22 +59,44 @@ def catch(state: str, to: str = "Rollback") -> list[dict[str, Any]]:
     return [{"ErrorEquals": ["States.ALL"], "ResultPath": f"$.failed.{state}", "Next": to}]
 
 
-def receive(then: str) -> State:
-    """The first state: whatever the input is, the document is an object, so that a failure can be noted in it."""
+def receive(then: str, **more: Mapping[str, Any]) -> State:
+    """The first state: whatever the input is, the document is an object, so that a failure can be noted in it.
+
+    Args:
+        more: parts that the document has from its beginning.
+    """
     return {
         "Type": "Pass",
-        "Parameters": {"execution": {"name.$": "$$.Execution.Name", "input.$": "$"}},
+        "Parameters": {"execution": {"name.$": "$$.Execution.Name", "input.$": "$"}, **more},
         "Next": then,
     }
 
 
+def who(algorithm: Algorithm) -> dict[str, str]:
+    """Whose run it is, which every function logs."""
+    return {"run.$": "$.execution.name", "algorithm": algorithm.name}
+
+
+def choice(condition: Mapping[str, Any], then: str, otherwise: str) -> State:
+    """One of two ways to go on."""
+    return {"Type": "Choice", "Choices": [{**condition, "Next": then}], "Default": otherwise}
+
+
 def function(
-    state: str, arn: str, payload: Mapping[str, Any], result_path: str, then: str, *, to: str | None = "Rollback"
+    state: str,
+    arn: str,
+    payload: Mapping[str, Any],
+    result_path: str,
+    then: str,
+    *,
+    to: str | None = "Rollback",
+    of: str | None = None,
 ) -> State:
     """A function of the pipeline, whose answer becomes a part of the document.
 
     Args:
-        to: the state that sees to failures; None leaves them to the Map that the state is in.
+        to: the state that sees to failures; None leaves them to the Map or Parallel that the state is in.
+        of: the state that a failure is one of; its own where none is given.
     """
     return {
         "Type": "Task",
@@ -81,7 +105,28 @@ def function(
         "TimeoutSeconds": _LAMBDA_S,
         "ResultPath": result_path,
         "Retry": LAMBDA_RETRY,
-        **({"Catch": catch(state, to)} if to else {}),
+        **({"Catch": catch(of or state, to)} if to else {}),
+        "Next": then,
+    }
+
+
+def job(
+    state: str, operation: str, parameters: Mapping[str, Any], timeout_path: str, result_path: str, then: str
+) -> State:
+    """A SageMaker job, waited for; the document gets its description.
+
+    Args:
+        operation: such as createTrainingJob.
+        timeout_path: where the document has the longest time, in seconds.
+    """
+    return {
+        "Type": "Task",
+        "Resource": f"arn:aws:states:::sagemaker:{operation}.sync",
+        "Parameters": dict(parameters),
+        "TimeoutSecondsPath": timeout_path,
+        "ResultPath": result_path,
+        "Retry": TRAINING_RETRY,
+        "Catch": catch(state),
         "Next": then,
     }
 
@@ -94,12 +139,14 @@ def call(
     *,
     operation: str | None = None,
     to: str | None = "Rollback",
+    of: str | None = None,
 ) -> State:
     """A SageMaker operation that answers at once.
 
     Args:
         operation: it is the state's name where none is given.
         to: the state that sees to failures; None leaves them to the Map that the state is in.
+        of: the state that a failure is one of; its own where none is given.
     """
     named = operation or state
     return {
@@ -109,7 +156,7 @@ def call(
         "TimeoutSeconds": _CALL_S,
         "ResultPath": result_path,
         "Retry": _CALL_RETRY,
-        **({"Catch": catch(state, to)} if to else {}),
+        **({"Catch": catch(of or state, to)} if to else {}),
         "Next": then,
     }
 
@@ -122,7 +169,7 @@ def publish(subject: str, message: str, then: str, catchers: list[dict[str, Any]
         "Parameters": {"TopicArn": "${Topic}", "Subject.$": subject, "Message.$": message},
         "TimeoutSeconds": _CALL_S,
         "ResultPath": None,
-        "Retry": _SNS_RETRY,
+        "Retry": SNS_RETRY,
         "Catch": catchers,
         "Next": then,
     }

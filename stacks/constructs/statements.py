@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
+
+from stacks.constructs.image_repository import PULLING
 
 
 def sagemaker_operations(sid: str, operations: Sequence[str], resources: Sequence[str]) -> iam.PolicyStatement:
@@ -15,6 +18,37 @@ def sagemaker_operations(sid: str, operations: Sequence[str], resources: Sequenc
     return iam.PolicyStatement(
         sid=sid, actions=[f"sagemaker:{operation}" for operation in operations], resources=list(resources)
     )
+
+
+def image_pulls(repository: ecr.IRepository) -> list[iam.PolicyStatement]:
+    """Leave to fetch the images of a repository."""
+    return [
+        iam.PolicyStatement(sid="PullImages", actions=PULLING, resources=[repository.repository_arn]),
+        iam.PolicyStatement(sid="LogInToRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+    ]
+
+
+def job_logs(group: str, streams: str, namespace: str) -> list[iam.PolicyStatement]:
+    """Leave to write the logs and metrics of SageMaker's jobs.
+
+    Args:
+        group, streams: ARNs of the jobs' log group and of its streams.
+        namespace: of the metrics.
+    """
+    return [
+        iam.PolicyStatement(
+            sid="FindLogs", actions=["logs:CreateLogGroup", "logs:DescribeLogStreams"], resources=[group]
+        ),
+        iam.PolicyStatement(
+            sid="WriteLogs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[streams]
+        ),
+        iam.PolicyStatement(
+            sid="WriteMetrics",
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": namespace}},
+        ),
+    ]
 
 
 def calls_and_announcements(

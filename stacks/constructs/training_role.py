@@ -11,13 +11,13 @@ from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, objects_wildcard, wildcard
 from stacks.constructs.buckets import Buckets
-from stacks.constructs.image_repository import PULLING
+from stacks.constructs.statements import image_pulls, job_logs
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingRoleProps:
+class JobRoleProps:
     """Whose jobs, where their data and models lie, and where their image does."""
 
     algorithm: str
@@ -25,19 +25,54 @@ class TrainingRoleProps:
     repository: ecr.IRepository
 
 
+def data_reading(props: JobRoleProps) -> list[iam.PolicyStatement]:
+    """Leave to read an algorithm's own part of the data, and to use the buckets' key."""
+    data, algorithm = props.buckets.data, props.algorithm
+    return [
+        iam.PolicyStatement(
+            sid="FindData",
+            actions=["s3:ListBucket"],
+            resources=[data.bucket_arn],
+            conditions={"StringLike": {"s3:prefix": f"{algorithm}/*"}},
+        ),
+        iam.PolicyStatement(
+            sid="ReadData", actions=["s3:GetObject"], resources=[data.arn_for_objects(f"{algorithm}/*")]
+        ),
+        iam.PolicyStatement(
+            sid="UseKey", actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[props.buckets.key.key_arn]
+        ),
+    ]
+
+
+def log_arns(scope: Construct, group: str) -> tuple[str, str]:
+    """The ARNs of one of SageMaker's own log groups and of its streams."""
+    stack = cdk.Stack.of(scope)
+    names = (group, f"{group}:log-stream:*")
+    made = [
+        stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=name,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        for name in names
+    ]
+    return made[0], made[1]
+
+
 class TrainingRole(Construct):
     """Reads the algorithm's own data, writes its own models, fetches its image, logs; nothing else."""
 
-    def __init__(self, scope: Construct, id: str, props: TrainingRoleProps) -> None:
+    def __init__(self, scope: Construct, id: str, props: JobRoleProps) -> None:
         super().__init__(scope, id)
         self._props = props
-        self._log_streams = cdk.Stack.of(self).format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=f"{_LOG_GROUP}:log-stream:*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        statements = [*self._data(), *self._models(), *self._image(), *self._logs_and_metrics()]
+        group, streams = log_arns(self, _LOG_GROUP)
+        statements = [
+            *data_reading(props),
+            *self._models(),
+            *image_pulls(props.repository),
+            *job_logs(group, streams, _LOG_GROUP),
+        ]
         self.role = iam.Role(
             self,
             "Role",
@@ -54,7 +89,7 @@ class TrainingRole(Construct):
                 objects_wildcard(props.buckets.data, objects): "The algorithm's own part of the data.",
                 objects_wildcard(props.buckets.models, objects): "The algorithm's own part of the models.",
                 objects_wildcard(props.buckets.models, self._checkpoints): "The algorithm's own checkpoints.",
-                wildcard(self, self._log_streams): "SageMaker makes one stream for each host of a job.",
+                wildcard(self, streams): "SageMaker makes one stream for each host of a job.",
                 "AwsSolutions-IAM5[Resource::*]": (
                     "ecr:GetAuthorizationToken and cloudwatch:PutMetricData know no resource; "
                     "a condition limits the latter to SageMaker's namespace."
@@ -65,25 +100,6 @@ class TrainingRole(Construct):
     @property
     def _checkpoints(self) -> str:
         return f"{self._props.algorithm}/checkpoints/*"
-
-    def _data(self) -> list[iam.PolicyStatement]:
-        data, algorithm = self._props.buckets.data, self._props.algorithm
-        return [
-            iam.PolicyStatement(
-                sid="FindData",
-                actions=["s3:ListBucket"],
-                resources=[data.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": f"{algorithm}/*"}},
-            ),
-            iam.PolicyStatement(
-                sid="ReadData", actions=["s3:GetObject"], resources=[data.arn_for_objects(f"{algorithm}/*")]
-            ),
-            iam.PolicyStatement(
-                sid="UseKey",
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=[self._props.buckets.key.key_arn],
-            ),
-        ]
 
     def _models(self) -> list[iam.PolicyStatement]:
         models, algorithm = self._props.buckets.models, self._props.algorithm
@@ -105,39 +121,5 @@ class TrainingRole(Construct):
                 actions=["s3:ListBucket"],
                 resources=[models.bucket_arn],
                 conditions={"StringLike": {"s3:prefix": f"{algorithm}/*"}},
-            ),
-        ]
-
-    def _image(self) -> list[iam.PolicyStatement]:
-        return [
-            iam.PolicyStatement(
-                sid="PullImage",
-                actions=PULLING,
-                resources=[self._props.repository.repository_arn],
-            ),
-            iam.PolicyStatement(sid="LogInToRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]),
-        ]
-
-    def _logs_and_metrics(self) -> list[iam.PolicyStatement]:
-        group = cdk.Stack.of(self).format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=_LOG_GROUP,
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        return [
-            iam.PolicyStatement(
-                sid="FindLogs", actions=["logs:CreateLogGroup", "logs:DescribeLogStreams"], resources=[group]
-            ),
-            iam.PolicyStatement(
-                sid="WriteLogs",
-                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                resources=[self._log_streams],
-            ),
-            iam.PolicyStatement(
-                sid="WriteMetrics",
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],
-                conditions={"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}},
             ),
         ]

@@ -65,6 +65,10 @@ def template(word: str, days: int, extra: dict[str, Any] | None = None) -> dict[
                 "PolicyDocument": allow("sns:Publish", {"Ref": "Topic"}, Principal=root, Sid=word),
             },
         ),
+        "ModelGroup": (
+            "AWS::SageMaker::ModelPackageGroup",
+            {"ModelPackageGroupName": "every-type", "ModelPackageGroupDescription": "models"},
+        ),
         "Parameter": ("AWS::SSM::Parameter", {"Name": "/every/type", "Type": "String", "Value": word}),
         "LogGroup": ("AWS::Logs::LogGroup", {"LogGroupName": "/every/type", "RetentionInDays": days}),
         "Role": (

@@ -21,6 +21,9 @@ ACKNOWLEDGED: Final[dict[tuple[str, str], str]] = {
     ("/(Pipeline|Machine)/Role/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
         "A state machine gives its jobs and models their roles: iam:PassRole, on these alone and to SageMaker alone."
     ),
+    ("/Guard/Role/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
+        "The first endpoint that is scaled makes the service-linked role that scales it, and can make no other role."
+    ),
     ("/Machine/Role/Resource$", "^RESOURCE_MISMATCH: .*states:DescribeExecution"): (
         "The executions of standard state machines are followed; parliament asks for those of express ones, too."
     ),

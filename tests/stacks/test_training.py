@@ -56,7 +56,7 @@ def test_every_placeholder_of_a_definition_is_substituted(assembly: Assembly) ->
 
 def test_functions_are_traced_log_in_json_and_have_a_role_each(assembly: Assembly) -> None:
     functions = [function["Properties"] for function in assembly.resources("AWS::Lambda::Function", STACK)]
-    assert len(functions) == len({json.dumps(function["Role"]) for function in functions}) == 6
+    assert len(functions) == len({json.dumps(function["Role"]) for function in functions}) == 10
     for function in functions:
         assert function["Runtime"] == "python3.11"
         assert function["TracingConfig"] == {"Mode": "Active"}
@@ -118,7 +118,11 @@ def test_code_holds_modules_and_nothing_else() -> None:
         ("endpoint", ("hosting",)),
         ("smoke_test", ()),
         ("retire", ("hosting",)),
-        ("rollback", ("hosting",)),
+        ("rollback", ("guard", "hosting")),
+        ("spot", ("hosting",)),
+        ("register", ()),
+        ("guard", ()),
+        ("clean_up", ()),
     ],
 )
 def test_a_function_starts_with_its_code_and_layers_alone(folder: str, imports: tuple[str, ...]) -> None:

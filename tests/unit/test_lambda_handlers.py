@@ -101,6 +101,8 @@ def plan_event() -> dict[str, Any]:
         "model_bucket": "models",
         "key_arn": "k",
         "inter_container_encryption": True,
+        "tuning_prefix": "kindling-blazingtext-",
+        "training_role": "arn:aws:iam::123456789012:role/training",
     }
     described = catalogue.algorithms()["blazingtext"].model_dump(mode="json", exclude_defaults=True)
     given = {"inputs": {"train": "s3://data/blazingtext/text8"}, "hyperparameters": {"mode": "skipgram"}}
@@ -119,7 +121,7 @@ def test_a_prefix_with_data_is_planned() -> None:
 def test_a_prefix_without_data_is_refused(body: bytes | None) -> None:
     if body is not None:
         boto3.client("s3").put_object(Bucket="data", Key="blazingtext/text8/part-1", Body=body)
-    with pytest.raises(InvalidJobError, match="channel 'train': s3://data/blazingtext/text8 holds no data"):
+    with pytest.raises(InvalidJobError, match=r"inputs\.train: s3://data/blazingtext/text8 holds no data"):
         plan.handler(plan_event(), CONTEXT)
 
 

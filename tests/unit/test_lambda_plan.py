@@ -21,6 +21,8 @@ SITE = Site(
     model_bucket="the-models",
     key_arn="arn:aws:kms:us-east-1:123456789012:key/1",
     inter_container_encryption=True,
+    tuning_prefix="kindling-blazingtext-",
+    training_role="arn:aws:iam::123456789012:role/training",
 )
 GOOD: dict[str, Any] = {
     "name": "text8",
@@ -322,7 +324,6 @@ def test_a_job_watches_for_the_metrics_of_its_mode_alone() -> None:
         ({"endpoint": {}}, "endpoint.name is missing; it must be 1 to 63"),
         ({"endpoint": {"name": "a", "instance_type": "ml.m5"}}, "which is no SageMaker hosting instance type"),
         ({"name": "-x"}, 'name is "-x"; it must be 1 to 63'),
-        ({"tuning": {"jobs": 3}}, "tuning is not available yet"),
     ],
 )
 def test_what_cannot_be_meant_is_answered_in_one_sentence(change: dict[str, Any], sentence: str) -> None:
@@ -341,4 +342,4 @@ def test_a_missing_required_channel_is_named() -> None:
 
 
 def test_an_empty_channel_is_refused_before_anything_is_paid_for() -> None:
-    assert "channel 'train': s3://the-data/blazingtext/text8 holds no data" in refusal(GOOD, data=False)
+    assert "inputs.train: s3://the-data/blazingtext/text8 holds no data" in refusal(GOOD, data=False)

@@ -10,10 +10,16 @@ from botocore.exceptions import ClientError
 
 from lambdas.rollback.cause import error_name, in_words
 from lambdas.rollback.document import begun, outcome, progress
-from lambdas.rollback.undo import Begun, Progress, undo
+from lambdas.rollback.guards import reject_package, remove_guards
+from lambdas.rollback.undo import BATCH, PREPARATION, TRAINING, TUNING, Begun, Job, Progress, undo
 
-CREATED = Begun(jobs=("j-0", "j-1"), model="m", config="c", endpoint="e", action="created", former_config=None)
-UPDATED = Begun(jobs=("j-0",), model="m", config="c", endpoint="e", action="updated", former_config="old")
+
+def trainings(*names: str) -> tuple[Job, ...]:
+    return tuple(Job(kind=TRAINING, name=name) for name in names)
+
+
+CREATED = Begun(jobs=trainings("j-0", "j-1"), model="m", config="c", endpoint="e", action="created", former_config=None)
+UPDATED = Begun(jobs=trainings("j-0"), model="m", config="c", endpoint="e", action="updated", former_config="old")
 
 
 class SageMaker:
@@ -176,12 +182,110 @@ def test_an_execution_without_a_plan_made_nothing() -> None:
     assert begun({"execution": {}, "failed": {"Plan": {}}}, 9) is None
 
 
+def planned(**more: Any) -> dict[str, Any]:
+    deployment = {
+        "model_name": "m",
+        "config_name": "c",
+        "endpoint_name": "e",
+        "alarms": [{"AlarmName": "e-5xx"}],
+        "scaling": None,
+        "variants": [{"VariantName": "v"}],
+    }
+    training = {"EnableManagedSpotTraining": False}
+    return {
+        "base_name": "j",
+        "deployment": deployment,
+        "training": training,
+        "preparation": None,
+        "tuning": None,
+        "batch": None,
+        **more,
+    }
+
+
 def test_every_attempt_at_training_is_looked_for() -> None:
-    deployment = {"model_name": "m", "config_name": "c", "endpoint_name": "e"}
-    made = begun({"plan": {"base_name": "j", "deployment": deployment}}, 3)
+    made = begun({"plan": planned()}, 3)
     assert made is not None
-    assert made.jobs == ("j-0", "j-1", "j-2")
+    assert made.jobs == trainings("j-0", "j-1", "j-2")
     assert made.action is None
+
+
+def test_every_kind_of_job_that_the_plan_has_is_looked_for() -> None:
+    spot = {"EnableManagedSpotTraining": True}
+    made = begun({"plan": planned(preparation={}, tuning={"base_name": "t-"}, training=spot, batch={})}, 1)
+    assert made is not None
+    # An empty part is a part: only null says that there is none.
+    assert [(job.kind, job.name) for job in made.jobs] == [
+        (PREPARATION, "j-p0"),
+        (TUNING, "t-0"),
+        (TRAINING, "j-s0"),
+        (TRAINING, "j-0"),
+        (BATCH, "j-b0"),
+    ]
+
+
+class Recorder:
+    """A client of any service that notes what it is asked, and may refuse one operation."""
+
+    def __init__(self, refused: str | None = None, **answers: Any) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self._refused, self._answers = refused, answers
+
+    def __call__(self, service: str) -> Recorder:
+        return self
+
+    def __getattr__(self, operation: str) -> Any:
+        def ask(**request: Any) -> Any:
+            if operation == self._refused:
+                raise _refusal("AccessDenied", "not you")
+            self.asked.append((operation, request))
+            return self._answers.get(operation, {})
+
+        return ask
+
+
+PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/kindling-blazingtext/1"
+
+
+def test_the_registry_is_told_that_the_run_failed() -> None:
+    client = Recorder()
+    assert reject_package(client, {"made": {"package": PACKAGE}}, "Train: " + "x" * 2000) == []
+    ((operation, request),) = client.asked
+    assert operation == "update_model_package"
+    assert (request["ModelPackageArn"], request["ModelApprovalStatus"]) == (PACKAGE, "Rejected")
+    assert len(request["ApprovalDescription"]) == 1024
+    assert reject_package(client, {"made": {"package": None}}, "Train") == []
+    assert len(client.asked) == 1
+
+
+def test_a_package_that_cannot_be_rejected_is_named() -> None:
+    client = Recorder(refused="update_model_package")
+    assert reject_package(client, {"made": {"package": PACKAGE}}, "x") == [
+        "model package kindling-blazingtext/1: not you"
+    ]
+
+
+def test_alarms_and_scaling_go_with_an_endpoint_that_was_created() -> None:
+    deployment = {**planned()["deployment"], "scaling": {"max_instances": 2}}
+    document = {"former": {"action": "created"}, "plan": planned(deployment=deployment)}
+    client = Recorder(describe_scalable_targets={"ScalableTargets": [{}]})
+    assert remove_guards(client, document) == []
+    assert [operation for operation, _ in client.asked] == [
+        *("delete_alarms", "describe_scalable_targets", "deregister_scalable_target")
+    ]
+    assert client.asked[-1][1]["ResourceId"] == "endpoint/e/variant/v"
+
+
+def test_alarms_of_an_endpoint_that_was_updated_stay() -> None:
+    client = Recorder()
+    for action in ("updated", None):
+        assert remove_guards(client, {"former": {"action": action}, "plan": planned()}) == []
+    assert client.asked == []
+
+
+def test_an_approval_that_nobody_gave_is_told_as_such() -> None:
+    error, cause = outcome({"Approve": {"Error": "States.Timeout", "Cause": ""}}, ())
+    assert (error, cause) == ("ApproveFailed", "Approve: nobody has decided in time.")
 
 
 def test_progress_survives_the_document() -> None:
@@ -229,6 +333,14 @@ def test_progress_survives_the_document() -> None:
         (
             {"Error": "States.TaskFailed", "Cause": json.dumps({"SecondaryStatus": "MaxRuntimeExceeded"})},
             "the training job reached max_runtime_s before it was done.",
+        ),
+        (
+            {"Error": "States.TaskFailed", "Cause": json.dumps({"ExitMessage": "ClientError: no rows."})},
+            "ClientError: no rows.",
+        ),
+        (
+            {"Error": "States.TaskFailed", "Cause": json.dumps({"HyperParameterTuningJobStatus": "Stopped"})},
+            "the tuning job was stopped.",
         ),
         ({"Error": "States.Timeout", "Cause": ""}, "it took longer than it may."),
         ({"Error": "States.Runtime", "Cause": ""}, "States.Runtime."),

@@ -59,6 +59,16 @@ class Paths:
         return self.base / "output" / "failure"
 
     @property
+    def processing_config(self) -> Path:
+        """What a processing job was asked for; there in no other container."""
+        return self.base / "config" / "processingjobconfig.json"
+
+    @property
+    def processing_message(self) -> Path:
+        """The file that becomes a processing job's ExitMessage."""
+        return self.failure.with_name("message")
+
+    @property
     def checkpoints(self) -> Path:
         """The folder that the service keeps in step with the job's checkpoint prefix."""
         return self.base / "checkpoints"

@@ -20,8 +20,12 @@ def run_processing(work: Callable[[Paths], None]) -> int:
         work(paths)
     except Exception as error:
         logger.error("%s", failure_reason(error), exc_info=None if is_users_mistake(error) else error)
-        message = paths.failure.with_name("message")
-        message.parent.mkdir(parents=True, exist_ok=True)
-        message.write_text(failure_reason(error), encoding="utf-8")
+        tell_reason(paths, error)
         return 1
     return 0
+
+
+def tell_reason(paths: Paths, error: BaseException) -> None:
+    """Write why the job failed to where the service looks for it."""
+    paths.processing_message.parent.mkdir(parents=True, exist_ok=True)
+    paths.processing_message.write_text(failure_reason(error), encoding="utf-8")

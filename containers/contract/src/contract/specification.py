@@ -215,6 +215,24 @@ class Progress(_Frozen):
     values: dict[str, str] = {}
 
 
+def _parsed_options(options: Mapping[str, Hyperparameter], given: Mapping[str, object]) -> dict[str, Value | None]:
+    """Typed options with their defaults filled in.
+
+    Raises:
+        InvalidJobError: an option that is unknown, missing, ill-typed or out of range.
+    """
+    for name in given:
+        if name not in options:
+            raise InvalidJobError(f"option {name} is unknown; {_suggestion(name, options)}")
+    for name, option in options.items():
+        if option.required and name not in given:
+            raise InvalidJobError(f"option {name} is required; it must be {option.expectation()}.")
+    return {
+        name: option.parse(name, given[name], "option") if name in given else option.default
+        for name, option in options.items()
+    }
+
+
 class Tool(_Frozen):
     """What an algorithm does besides training and serving: makes one local file of another, by hand."""
 
@@ -225,15 +243,44 @@ class Tool(_Frozen):
         """Typed options with their defaults filled in.
 
         Raises:
-            InvalidJobError: an option that is unknown, ill-typed or out of range.
+            InvalidJobError: an option that is unknown, missing, ill-typed or out of range.
         """
-        for name in given:
-            if name not in self.options:
-                raise InvalidJobError(f"option {name} is unknown; {_suggestion(name, self.options)}")
-        return {
-            name: option.parse(name, given[name], "option") if name in given else option.default
-            for name, option in self.options.items()
-        }
+        return _parsed_options(self.options, given)
+
+
+class Preparation(_Frozen):
+    """What makes channels of raw data, as a Processing job of the algorithm's image: `python -m PACKAGE *arguments`.
+
+    In `arguments`, {output} stands for the output's folder and the name of an input for that of the input. Options
+    follow in `option_form`.
+    """
+
+    doc: str
+    arguments: tuple[str, ...]
+    inputs: tuple[str, ...] = Field(min_length=1)
+    channels: dict[str, str] = Field(description="the folder below {output}, or nothing for all of it, by channel")
+    option_form: Literal["{name}={value}", "--{name}={value}"] = "{name}={value}"
+    options: dict[str, Hyperparameter] = {}
+    hyperparameters: tuple[str, ...] = Field(default=(), description="of the algorithm, which are options here, too")
+    tool: str | None = Field(default=None, description="the tool that it is, whose options are options here, too")
+    distributed: bool = Field(default=False, description="whether the job may have more than one host")
+
+    def command(
+        self, options: Mapping[str, Hyperparameter], given: Mapping[str, object], folders: Mapping[str, str]
+    ) -> list[str]:
+        """The arguments of the algorithm's package.
+
+        Args:
+            options: all there are (Algorithm.preparation_options).
+            folders: of each input, and of the `output`.
+        Raises:
+            InvalidJobError: an option that is unknown, missing, ill-typed or out of range.
+        """
+        values = _parsed_options(options, given)
+        return [
+            *(argument.format(**folders) for argument in self.arguments),
+            *(self.option_form.format(name=name, value=value) for name, value in values.items() if value is not None),
+        ]
 
 
 class Algorithm(_Frozen):
@@ -260,6 +307,7 @@ class Algorithm(_Frozen):
     )
     rules: tuple[Rule, ...] = ()
     tools: dict[str, Tool] = {}
+    preparations: dict[str, Preparation] = {}
 
     @classmethod
     def read(cls, path: Path) -> Algorithm:
@@ -269,6 +317,14 @@ class Algorithm(_Frozen):
     def metric(self, name: str) -> Metric | None:
         """The metric of that name, or None."""
         return next((metric for metric in self.metrics if metric.name == name), None)
+
+    def preparation_options(self, preparation: Preparation) -> dict[str, Hyperparameter]:
+        """All options of a preparation: its own, its tool's, and the hyperparameters that it takes."""
+        return {
+            **preparation.options,
+            **(self.tools[preparation.tool].options if preparation.tool else {}),
+            **{name: self.hyperparameters[name] for name in preparation.hyperparameters},
+        }
 
     def metrics_with(self, values: Mapping[str, Value | None]) -> tuple[Metric, ...]:
         """The metrics that a job with these hyperparameters prints, the one that its model is judged by first."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from contract import logs
 from contract.errors import ClientError, is_users_mistake
+from contract.paths import Paths
+from contract.processing import tell_reason
 from contract.specification import Value
 from contract.training import installed_algorithm
 
@@ -33,5 +35,8 @@ def run_tool(package: str, name: str, use: ToolFunction, arguments: Sequence[str
         if not is_users_mistake(error) and not isinstance(error, OSError):
             raise
         print(error, file=sys.stderr)
+        paths = Paths.from_environ()
+        if paths.processing_config.exists():  # the tool is a Processing job's work
+            tell_reason(paths, error)
         return 1
     return 0
