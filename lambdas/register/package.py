@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -45,7 +46,8 @@ def model_package(event: Mapping[str, Any], report: Mapping[str, str]) -> dict[s
         },
         "MetadataProperties": {"GeneratedBy": event["job_arn"]},
         "CustomerMetadataProperties": _properties(event),
-        "ClientToken": event["base_name"],
+        # The registry takes 36 characters.
+        "ClientToken": hashlib.sha256(event["base_name"].encode()).hexdigest()[:32],
     }
 
 
