@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import aws_cdk as cdk
-from cdk_nag import AwsSolutionsChecks
+from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
 from stacks.experiments import ExperimentsStack
 from stacks.hosting import HostingStack
@@ -52,7 +52,7 @@ def wire(app: cdk.App, settings: Settings) -> None:
     )
     # Pipelines name their image by its tag, which is no reference that CloudFormation could see.
     training.add_stack_dependency(images)
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), NIST80053R5Checks(app))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from stacks.acknowledgements import OF_EVERY_STACK, acknowledge
 from stacks.settings import Settings
 
 
@@ -22,7 +24,10 @@ class HouseStack(cdk.Stack):
     """A stack with the settings' environment, termination protection, tags and permissions boundary.
 
     Without `account` and `region` in the settings the template fits any account, and synthesis asks no one.
+    Log groups of the stack are encrypted with `logs_key`; what makes some sets it first.
     """
+
+    logs_key: kms.IKey | None = None
 
     def __init__(
         self,
@@ -44,6 +49,7 @@ class HouseStack(cdk.Stack):
         )
         for key, value in settings.tags.items():
             cdk.Tags.of(self).add(key, value)
+        acknowledge(self, OF_EVERY_STACK)
 
 
 def _boundary(settings: Settings) -> cdk.PermissionsBoundary | None:

@@ -31,6 +31,7 @@ class ExperimentsStack(HouseStack):
         topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, id, settings=settings, description="Kindling: experiments")
+        self.logs_key = buckets.key
         experiment = Experiment(
             self,
             "DataDistribution",

@@ -35,6 +35,7 @@ class TrainingStack(HouseStack):
 
     def __init__(self, scope: Construct, id: str, *, props: TrainingStackProps) -> None:
         super().__init__(scope, id, settings=props.settings, description="Kindling: training pipelines")
+        self.logs_key = props.buckets.key
         functions = PipelineFunctions(
             self, "Functions", PipelineFunctionsProps(settings=props.settings, buckets=props.buckets)
         )

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from stacks.acknowledgements import acknowledge
 from stacks.base import removal_policy
+from stacks.constructs.log_group import let_logs_use
 from stacks.settings import Settings
 
 # An upload that has not finished in a week never will, and its parts are paid for.
@@ -27,13 +28,23 @@ class Buckets(Construct):
         self.key = kms.Key(
             self,
             "Key",
-            description=f"{settings.name}: data, models and notifications",
+            description=f"{settings.name}: data, models, notifications and logs",
             enable_key_rotation=True,
             removal_policy=removal_policy(settings),
         )
+        let_logs_use(self.key, settings)
         self.access_logs = self._access_logs()
         self.data = self._bucket("Data")
         self.models = self._bucket("Models")
+        acknowledge(
+            self,
+            {
+                "NIST.800.53.R5-S3BucketReplicationEnabled": (
+                    "Overwritten and deleted objects are kept as versions; whether data may lie in a second region, "
+                    "and what that may cost, is their owner's to say."
+                )
+            },
+        )
 
     def _access_logs(self) -> s3.Bucket:
         bucket = s3.Bucket(
@@ -56,7 +67,13 @@ class Buckets(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             removal_policy=removal_policy(self._settings),
         )
-        acknowledge(bucket, {"AwsSolutions-S1": "This is the bucket of the access logs; logging itself would not end."})
+        acknowledge(
+            bucket,
+            {
+                "AwsSolutions-S1": "This is the bucket of the access logs; logging itself would not end.",
+                "NIST.800.53.R5-S3DefaultEncryptionKMS": "The log delivery service cannot use a customer's key.",
+            },
+        )
         return bucket
 
     def _bucket(self, id: str) -> s3.Bucket:

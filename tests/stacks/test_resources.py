@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from containers import catalogue
+from kindling.localcloud.policy_evaluation import Request, decide
+from kindling.policy_documents import Documents
 from tests.stacks.policies import policies
 from tests.stacks.synthesis import Assembly
 
@@ -79,6 +82,45 @@ def test_requests_without_tls_are_denied(resource: str, assembly: Assembly) -> N
 def test_the_key_is_rotated(assembly: Assembly) -> None:
     for key in assembly.resources("AWS::KMS::Key"):
         assert key["Properties"]["EnableKeyRotation"] is True
+
+
+def test_the_log_service_may_use_the_key_for_every_log_group_that_names_it_and_for_no_other(
+    assembly: Assembly,
+) -> None:
+    documents = Documents(assembly.templates, naming=_as_cloudformation_names)
+    keys = {policy.resource: policy.document for policy in documents.policies() if policy.property == "KeyPolicy"}
+    paths = {arn: f"{path}/Resource" for path, arn in documents.arns().items()}
+    groups = [
+        (stack, logical_id, resource["Properties"])
+        for stack, template in assembly.templates.items()
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Logs::LogGroup"
+    ]
+    assert groups
+    for stack, logical_id, properties in groups:
+        resolver = documents.resolver(stack)
+        policy = keys[paths[resolver.resolve(properties["KmsKeyId"])]]
+        own = resolver.arn(logical_id).removesuffix(":*")
+        of_others = own.replace(":log-group:Kindling", ":log-group:Payroll")
+        assert [_logs_may_encrypt(policy, group) for group in (own, of_others)] == [True, False], own
+
+
+def _as_cloudformation_names(stack: str, logical_id: str, _resource: Mapping[str, Any]) -> str:
+    return f"{stack}-{logical_id}-1A2B3C4D5E6F"
+
+
+def _logs_may_encrypt(key_policy: dict[str, Any], group: str) -> bool:
+    statements = [
+        one
+        for one in key_policy["Statement"]
+        if one["Principal"] == {"Service": "logs.eu-west-1.amazonaws.com"} and one["Effect"] == "Allow"
+    ]
+    context = {"kms:EncryptionContext:aws:logs:arn": [group]}
+    resource = statements[0]["Resource"]
+    return all(
+        decide([{"Statement": statements}], Request(f"kms:{operation}", resource, context)) == "allowed"
+        for operation in ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey")
+    )
 
 
 def test_notifications_are_encrypted_and_no_one_is_subscribed_unasked(assembly: Assembly) -> None:
