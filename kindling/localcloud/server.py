@@ -31,6 +31,7 @@ from kindling.localcloud.atomic_files import write_atomically
 from kindling.localcloud.cloud import HEALTH_PATH, LOOPBACK, RUNNERS, VERSION, Cloud
 from kindling.localcloud.controls import CONTROL_PATH
 from kindling.localcloud.requests import Request
+from kindling.localcloud.web_pages import refuse, sent_by_a_page
 
 # Each is a module with install(cloud). These are applied at the start, in this order ...
 SEAMS = (
@@ -81,6 +82,8 @@ class Application:
         self._opened.set()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if sent_by_a_page(environ):
+            return refuse(start_response)
         if environ.get("PATH_INFO") == HEALTH_PATH:
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps({"pid": os.getpid(), "seams": self._opened.is_set()}).encode()]
