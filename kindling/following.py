@@ -10,8 +10,9 @@ from datetime import datetime
 
 from contract.specification import Algorithm
 from kindling import runs
+from kindling.histories import History
 from kindling.joblogs import JobLog, LogLine
-from kindling.runs import History, Run
+from kindling.runs import Run
 from kindling.targets import Target
 
 _INTERVAL_S = {"embedded": 0.5, "aws": 3.0}  # AWS allows 15 descriptions of an execution a second, in all

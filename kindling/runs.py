@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from kindling.errors import UserError
+from kindling.histories import History, history_of
 from kindling.resources import Resources
 from kindling.targets import Target
 
 RUNNING, SUCCEEDED = "RUNNING", "SUCCEEDED"
-
-_TELLING_KINDS = ("Task", "Wait", "Map", "Parallel", "Fail")
-_GATE = "Gate"  # a Choice, but the one that a person waits for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,40 +39,6 @@ class Run:
     def seconds(self) -> float:
         """How long it took, or has taken until now."""
         return ((self.stopped or datetime.now(UTC)) - self.started).total_seconds()
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """One visit of an execution to a state of its machine. `kind` is the state's type: Task, Wait, Choice, ..."""
-
-    name: str
-    kind: str = "Task"
-    entered: datetime
-    exited: datetime | None = None
-    failed: bool = False
-
-    @property
-    def seconds(self) -> float:
-        return ((self.exited or datetime.now(UTC)) - self.entered).total_seconds()
-
-
-@dataclass(frozen=True, kw_only=True)
-class History:
-    """What an execution went through. `job` is the training job it started last, in the state `training`."""
-
-    states: tuple[State, ...] = ()
-    job: str | None = None
-    training: str | None = None
-
-    @property
-    def telling(self) -> tuple[State, ...]:
-        """The states that do something or decide whether to go on; the rest is the machine's own bookkeeping."""
-        return tuple(state for state in self.states if state.kind in _TELLING_KINDS or state.name == _GATE)
-
-    @property
-    def current(self) -> State | None:
-        """The state it is in, or None between two."""
-        return next((state for state in reversed(self.states) if state.exited is None), None)
 
 
 def recent(target: Target, resources: Resources | None, limit: int = 20) -> list[Run]:
@@ -128,44 +92,6 @@ def history(target: Target, run: Run) -> History:
         .paginate(executionArn=run.arn, includeExecutionData=True)
     )
     return history_of(event for page in pages for event in page["events"])
-
-
-def history_of(events: Iterable[Mapping[str, Any]]) -> History:
-    """The states and the training job in the events of an execution."""
-    states: list[State] = []
-    job, training, failing = None, None, False
-    for event in events:
-        kind, time = event["type"], event["timestamp"]
-        if kind.endswith("StateEntered"):
-            name = event["stateEnteredEventDetails"]["name"]
-            states = [*_left(states, time, failing), State(name=name, kind=kind[: -len("StateEntered")], entered=time)]
-            failing = False
-        elif kind.endswith("StateExited"):
-            states = _left(states, time, failing)
-        elif kind.startswith("Execution") and kind != "ExecutionStarted":
-            states = _left(states, time, failing or kind != "ExecutionSucceeded")
-        elif kind.endswith(("Failed", "TimedOut")):
-            failing = True
-        elif kind.endswith(("Scheduled", "Succeeded")):
-            failing = False  # a retry that went well
-        if kind == "TaskScheduled" and (started := _job_started_by(event.get("taskScheduledEventDetails", {}))):
-            job, training = started, states[-1].name
-    return History(states=tuple(states), job=job, training=training)
-
-
-def _left(states: list[State], time: datetime, failed: bool) -> list[State]:
-    """The states with the last one exited, unless it is already."""
-    if not states or states[-1].exited is not None:
-        return states
-    last = states[-1]
-    return [*states[:-1], replace(last, exited=time, failed=failed)]
-
-
-def _job_started_by(task: Mapping[str, Any]) -> str | None:
-    if not str(task.get("resource", "")).startswith("createTrainingJob"):
-        return None
-    name = json.loads(task.get("parameters") or "{}").get("TrainingJobName")
-    return str(name) if name else None
 
 
 def _listed(target: Target, algorithm: str, machine: str, limit: int) -> Iterator[Run]:

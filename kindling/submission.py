@@ -29,7 +29,8 @@ Progress = Callable[[str, int, int], None]  # what is being uploaded, bytes done
 class Request:
     """What `kindling train` was asked for. None leaves a choice to the pipeline, which has the catalogue's default.
 
-    `channels` are local paths or s3:// addresses; `endpoint` is a name, False for none.
+    `channels` are local paths or s3:// addresses; `endpoint` is a name, False for none. `tuning` has a range for each
+    hyperparameter that is to be searched for, as text. `further` is an execution's input that the rest goes before.
     """
 
     algorithm: Algorithm
@@ -42,6 +43,11 @@ class Request:
     beat_champion: bool = False
     spot: bool = False
     endpoint: str | bool | None = None
+    tuning: Mapping[str, str] = field(default_factory=dict)
+    tuning_jobs: int | None = None
+    register: bool = False
+    approve: bool = False
+    further: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,8 +107,9 @@ def check(request: Request) -> None:
     algorithm = request.algorithm
     if request.name is not None and not _NAME.fullmatch(request.name):
         raise UserError(f"name {request.name!r} is not valid; it must be 1 to 32 letters, digits and single dashes.")
+    channels = _all_channels(request)
     for name, channel in algorithm.channels.items():
-        if channel.required and name not in request.channels:
+        if channel.required and name not in channels:
             raise UserError(f"{algorithm.name} needs channel {name}; add --channel {name}=PATH or s3://bucket/prefix.")
     for name, source in request.channels.items():
         if name not in algorithm.channels:
@@ -111,11 +118,21 @@ def check(request: Request) -> None:
     count = algorithm.resources.instance_count if request.instances is None else request.instances
     if count < 1:
         raise UserError(f"--instances {count} is too few; a training job has at least one host.")
-    values = algorithm.parse_hyperparameters(request.hyperparameters, count)
+    tuned = {name: bounds[0] for name, bounds in parse_ranges(request.tuning, algorithm).items()}
+    given = {**tuned, **request.further.get("hyperparameters", {}), **request.hyperparameters}
+    values = algorithm.parse_hyperparameters(given, count)
     algorithm.check_channels(values, {name: algorithm.channels[name].input_modes[0] for name in request.channels})
     gate = parse_gate(request.gate, algorithm) if request.gate else {}
     if gate or request.beat_champion:
-        gate_metric(algorithm, gate.get("metric"), values, request.channels)
+        gate_metric(algorithm, gate.get("metric"), values, channels)
+
+
+def _all_channels(request: Request) -> set[str]:
+    """The channels that the run will have: given here or in the input's file, or made by a preparation."""
+    preparation = request.further.get("preparation") or {}
+    name = preparation.get("name") if isinstance(preparation, dict) else None
+    described = request.algorithm.preparations.get(str(name))
+    return {*request.channels, *request.further.get("inputs", {}), *(described.channels if described else ())}
 
 
 def check_source(name: str, source: str) -> None:
@@ -148,6 +165,40 @@ def parse_gate(text: str, algorithm: Algorithm) -> dict[str, Any]:
         raise UserError(f"gate {text!r} compares with {found['bound']!r}, which is not a number.") from None
 
 
+def parse_ranges(texts: Mapping[str, str], algorithm: Algorithm) -> dict[str, list[Any]]:
+    """`0.001..0.1` as bounds and `cbow,skipgram` as choices, by hyperparameter.
+
+    Raises:
+        UserError, InvalidJobError: an unknown hyperparameter, or a value that it does not take.
+    """
+    found: dict[str, list[Any]] = {}
+    for name, text in texts.items():
+        described = algorithm.hyperparameters.get(name)
+        if described is None:
+            raise UserError(f"--tune {name}: {algorithm.name} has no such hyperparameter.")
+        values = text.split("..") if ".." in text else text.split(",")
+        if ".." in text and len(values) != 2:
+            raise UserError(f"--tune {name}={text} is not of the form LOW..HIGH or A,B,C.")
+        found[name] = [described.parse(name, value) for value in values]
+    return found
+
+
+def read_input(path: Path) -> dict[str, Any]:
+    """An execution's input in a file of JSON.
+
+    Raises:
+        UserError: there is no such file, or it holds no JSON object.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"--input {path} cannot be read: {error}.") from None
+    parts = ("inputs", "hyperparameters", "resources")
+    if not isinstance(found, dict) or any(not isinstance(found.get(part, {}), dict) for part in parts):
+        raise UserError(f"--input {path} must hold a JSON object, whose {', '.join(parts)} are objects.")
+    return found
+
+
 def _example_gate(algorithm: Algorithm) -> str:
     metric = algorithm.metrics[0]
     return f"{metric.name}{'>=' if metric.goal == 'maximize' else '<='}0.6"
@@ -160,12 +211,25 @@ def execution_input(request: Request, name: str, inputs: Mapping[str, str]) -> d
         "instance_type": request.instance_type,
         "spot": True if request.spot else None,
     }
+    further = request.further
     given: dict[str, Any] = {
+        **further,
         "name": name,
-        "inputs": dict(inputs),
-        "hyperparameters": dict(request.hyperparameters),
-        "resources": {key: value for key, value in wanted.items() if value is not None},
+        "inputs": {**further.get("inputs", {}), **inputs},
+        "hyperparameters": {**further.get("hyperparameters", {}), **request.hyperparameters},
+        "resources": {
+            **further.get("resources", {}),
+            **{key: value for key, value in wanted.items() if value is not None},
+        },
     }
+    if request.tuning:
+        given["tuning"] = {
+            **(further.get("tuning") or {}),
+            "ranges": parse_ranges(request.tuning, request.algorithm),
+            **({"jobs": request.tuning_jobs} if request.tuning_jobs is not None else {}),
+        }
+    given |= {"registration": True} if request.register else {}
+    given |= {"approval": True} if request.approve else {}
     gate = parse_gate(request.gate, request.algorithm) if request.gate else {}
     if request.beat_champion:
         gate = {**gate, "beat_champion": True}

@@ -6,6 +6,7 @@ import typer
 
 from kindling.cli import (
     algorithm,
+    approvals,
     chaos,
     cloud,
     data,
@@ -33,7 +34,8 @@ _CLOUD, _RUNS, _LOCAL = "The cloud", "Training and serving", "Without a cloud"
 
 for panel, commands in (
     (_CLOUD, (cloud.up, cloud.down, cloud.status, deployment.deploy, deployment.teardown)),
-    (_RUNS, (train.train, runs.runs, runs.show, runs.logs, runs.report, endpoints.invoke, endpoints.neighbors)),
+    (_RUNS, (train.train, runs.runs, runs.show, runs.logs, runs.report, approvals.approve, approvals.reject)),
+    (_RUNS, (endpoints.invoke, endpoints.neighbors)),
     (_LOCAL, (algorithm.algorithms, verify.verify)),
 ):
     for command in commands:

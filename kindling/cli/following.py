@@ -21,6 +21,7 @@ from kindling.results import duration
 from kindling.runs import SUCCEEDED, Run
 from kindling.targets import Target
 
+APPROVE = "Approve"  # the state that waits for a person
 _ROOMY = 105  # columns in which a long progress bar leaves room for the numbers
 
 
@@ -102,6 +103,8 @@ class LiveDisplay:
 
     def _detail(self, visit: Visits, options: ConsoleOptions) -> Table | str:
         snapshot = self._snapshot
+        if snapshot is not None and visit.running and snapshot.history.token and visit.name == APPROVE:
+            return waiting(snapshot)
         if snapshot is None or visit.name != snapshot.history.training:
             return ""
         detail = Table.grid(padding=(0, 2, 0, 0))
@@ -136,6 +139,9 @@ class PlainDisplay:
             if visit.name not in self._shown:
                 self._shown.add(visit.name)
                 self._console.print(f"  {visit.name}", markup=False)
+            if visit.name == APPROVE and snapshot.history.token and self._last != waiting(snapshot):
+                self._last = waiting(snapshot)
+                self._console.print(f"    {self._last}", markup=False)
             if visit.name == snapshot.history.training and snapshot.percent is not None:
                 self._progress(snapshot)
 
@@ -144,6 +150,11 @@ class PlainDisplay:
         if text != self._last and (now >= self._next or snapshot.percent == 100):
             self._last, self._next = text, now + self.EVERY_S
             self._console.print(f"    {text}", markup=False)
+
+
+def waiting(snapshot: Snapshot) -> str:
+    """What a person has to do before the run goes on."""
+    return f"waits for `kindling approve {snapshot.run.name}` or `kindling reject`"
 
 
 def in_words(snapshot: Snapshot) -> str:

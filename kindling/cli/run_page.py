@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from kindling.cli.terminal import table
+from kindling.histories import History
 from kindling.results import duration, metrics, pairs_covered, part
-from kindling.runs import SUCCEEDED, History, Run
+from kindling.runs import SUCCEEDED, Run
 
 
 def print_run(console: Console, run: Run, history: History) -> None:
@@ -35,6 +36,9 @@ def facts(run: Run) -> Iterator[tuple[str, str]]:
         yield "cause", escape(run.cause)
     if not run.output:
         return
+    if tuning := run.output.get("tuning"):
+        chosen = ", ".join(f"{name}={value}" for name, value in tuning["hyperparameters"].items())
+        yield "tuned", f"{chosen} (job {tuning['best_job']})"
     training, evaluation = part(run.output, "training"), part(run.output, "evaluation")
     yield "model", str(training.get("model_s3_uri", ""))
     yield "training", duration(float(training.get("training_seconds") or 0))
@@ -44,6 +48,12 @@ def facts(run: Run) -> Iterator[tuple[str, str]]:
         yield "pairs covered", covered
     if gate := evaluation.get("gate"):
         yield "gate", f"{'passed' if gate['passed'] else 'not passed'}: {escape(gate['reason'])}"
+    if package := run.output.get("model_package_arn"):
+        yield "registered", str(package)
+    if approval := run.output.get("approval"):
+        yield "approved", escape(f"by {approval['by']}: {approval['comment']}")
+    if batch := run.output.get("batch"):
+        yield "answers", str(batch["output"])
     if endpoint := run.output.get("endpoint"):
         yield "endpoint", f"{endpoint['name']} {endpoint['status']} ({endpoint['action']})"
     if smoke_test := run.output.get("smoke_test"):

@@ -46,7 +46,7 @@ def show(run: RunArgument, target: TargetOption = "embedded", state: StateOption
     from kindling.cli.following import follow_to_the_end
     from kindling.cli.run_page import print_run
 
-    where, found = _find(run, target, state)
+    where, found = found_run(run, target, state)
     if found.status == runs.RUNNING:
         follow_to_the_end(where, found)
     else:
@@ -64,7 +64,7 @@ def logs(
     from kindling.errors import UserError
     from kindling.joblogs import JobLog
 
-    where, found = _find(run, target, state)
+    where, found = found_run(run, target, state)
     log: JobLog | None = None
     try:
         while True:
@@ -91,7 +91,7 @@ def report(
     """Write a self-contained HTML page about a run and print its path."""
     from kindling.reports import write_report
 
-    where, found = _find(run, target, state)
+    where, found = found_run(run, target, state)
     print(write_report(where, found, to or where.state / "reports" / f"{found.name}.html").path)
 
 
@@ -117,7 +117,8 @@ def runs_table(target: Target, found: Sequence[Run]) -> Table:
     return rows
 
 
-def _find(name: str, target: str, state: Path | None) -> tuple[Target, Run]:
+def found_run(name: str, target: str, state: Path | None) -> tuple[Target, Run]:
+    """The target, and the run of that name in it."""
     from kindling import resources
     from kindling.runs import find
 

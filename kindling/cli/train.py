@@ -31,6 +31,19 @@ def train(
         bool, typer.Option("--beat-champion", help="Deploy only what is better than what the endpoint serves.")
     ] = False,
     spot: Annotated[bool, typer.Option("--spot", help="Train on spot capacity.")] = False,
+    tune: Annotated[
+        list[str] | None,
+        typer.Option("--tune", metavar="NAME=RANGE", help="Search for it: LOW..HIGH, or A,B,C. Repeatable."),
+    ] = None,
+    tune_jobs: Annotated[int | None, typer.Option(min=1, max=500, help="Trainings of the search; 10.")] = None,
+    register: Annotated[bool, typer.Option("--register", help="Put the model into the registry.")] = False,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Wait for `kindling approve` before the model is deployed.")
+    ] = False,
+    input_: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="FILE", help="An execution's input in JSON (docs/pipeline.md) for the rest."),
+    ] = None,
     follow: Annotated[bool, typer.Option(help="Show how the run goes until it ends.")] = True,
     target: TargetOption = "embedded",
     state: StateOption = None,
@@ -41,6 +54,8 @@ def train(
     from kindling.cli.following import follow_to_the_end
     from kindling.errors import UserError
 
+    if tune_jobs is not None and not tune:
+        raise UserError("--tune-jobs needs --tune; say what is to be searched for.")
     if endpoint is not None and no_endpoint:
         raise UserError("--endpoint and --no-endpoint exclude each other; give one of them.")
     request = submission.Request(
@@ -54,6 +69,11 @@ def train(
         beat_champion=beat_champion,
         spot=spot,
         endpoint=False if no_endpoint else endpoint,
+        tuning=pairs(tune or [], "--tune"),
+        tuning_jobs=tune_jobs,
+        register=register,
+        approve=approve,
+        further=submission.read_input(input_) if input_ else {},
     )
     submission.check(request)
     where = chosen(target, state)

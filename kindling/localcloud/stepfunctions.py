@@ -56,6 +56,7 @@ def install(cloud: Cloud) -> None:
     _answer_in_plain_json()
     _name_executions()
     _stop_at_once()
+    _answer_tasks()
     _page_history()
     _date_time_outs()
 
@@ -177,6 +178,26 @@ def _stop_at_once() -> None:
         return ActionResult({"stopDate": stopped})
 
     replace(StepFunctionResponse, "stop_execution", stop_execution)
+
+
+def _answer_tasks() -> None:
+    """SendTaskFailure with its cause, which moto drops; and only what runs now is asked for the task."""
+    from moto.core.responses import ActionResult
+    from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+    from moto.stepfunctions.responses import StepFunctionResponse
+
+    def send_task_failure(self: Any) -> Any:
+        error, cause = self._get_param("error"), self._get_param("cause")
+        self.stepfunction_backend.send_task_failure(self._get_param("taskToken"), error=error, cause=cause)
+        return ActionResult({})
+
+    def executions(self: Any, status: Any = None) -> Any:
+        # One that has just begun has no environment yet, one of an earlier process none with tasks.
+        found = get_executions(self, status)
+        return [one for one in found if hasattr(getattr(one.exec_worker, "env", None), "callback_pool_manager")]
+
+    replace(StepFunctionResponse, "send_task_failure", send_task_failure)
+    get_executions = replace(StepFunctionsParserBackend, "_get_executions", executions)
 
 
 def _page_history() -> None:

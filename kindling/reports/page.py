@@ -13,6 +13,7 @@ from contract.specification import Algorithm
 from kindling import runs
 from kindling.datasets.files import whole
 from kindling.following import Reading, read
+from kindling.histories import History
 from kindling.joblogs import JobLog
 from kindling.reports import classification, figures, linear, translation, vectors
 from kindling.reports.classification import Classification
@@ -20,7 +21,7 @@ from kindling.reports.linear import LinearModels
 from kindling.reports.translation import TranslationScores
 from kindling.reports.vectors import Vectors
 from kindling.results import duration, metrics, pair_sets, pairs_covered, part
-from kindling.runs import History, Run
+from kindling.runs import Run
 from kindling.targets import Target
 
 _TEMPLATES = Path(__file__).parent

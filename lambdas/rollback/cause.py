@@ -54,12 +54,13 @@ def _of_description(described: Mapping[str, Any]) -> str | None:
     """The reason in a job's or an execution's description, or in what a Lambda raised."""
     if described.get("ExecutionArn") and described.get("Cause"):
         return str(described["Cause"])
+    # A processing container's own words; its FailureReason holds no more than its last line.
+    if described.get("ExitMessage"):
+        return str(described["ExitMessage"])
     if described.get("FailureReason"):
         return _WRAPPED.sub(r"\1", str(described["FailureReason"]))
     if described.get("errorMessage"):
         return _SERVICE.sub("", _OPERATION.sub("", str(described["errorMessage"])))
-    if described.get("ExitMessage"):
-        return str(described["ExitMessage"])
     if described.get("SecondaryStatus") == "MaxRuntimeExceeded":
         return "the training job reached max_runtime_s before it was done."
     for kind in ("Training", "Processing", "Transform", "HyperParameterTuning"):

@@ -14,6 +14,7 @@ def test_a_spot_job_keeps_its_checkpoints_and_another_job_goes_on_from_them(depl
             "inputs": {"train": corpus},
             "hyperparameters": SMALL,
             "resources": {"spot": True},
+            "clean_up": False,
             "gate": None,
             "endpoint": None,
         }

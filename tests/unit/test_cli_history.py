@@ -13,9 +13,10 @@ from rich.console import Console
 from containers.catalogue import algorithms
 from kindling.cli.following import LiveDisplay, PlainDisplay, in_words, visits
 from kindling.following import Snapshot, read
+from kindling.histories import History, history_of
 from kindling.joblogs import LogLine
 from kindling.results import duration, pairs_covered
-from kindling.runs import History, Run, history_of
+from kindling.runs import Run
 
 BEGUN = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 RUN = Run(name="text8-1", algorithm="blazingtext", arn="arn", status="RUNNING", started=BEGUN)
@@ -164,3 +165,52 @@ def test_pairs_covered_are_those_that_the_vocabulary_has() -> None:
     details = {"EN-WS-353-ALL.txt": {"not_found": 259, "spearmans_rho": 0.4, "total_pairs": 353}, "mean_rho": 0.4}
     assert pairs_covered({"evaluation": {"details": details}}) == "ALL 94 of 353"
     assert pairs_covered(None) == ""
+
+
+def numbered(number: int, before: int, made: dict[str, Any]) -> dict[str, Any]:
+    return {**made, "id": number, "previousEventId": before}
+
+
+def test_branches_side_by_side_keep_their_own_times_and_jobs() -> None:
+    history = history_of(
+        [
+            numbered(1, 0, entered("Plan", 0)),
+            numbered(2, 1, event("TaskStateExited", 1)),
+            numbered(3, 2, entered("TrainOnSpot", 1, "Parallel")),
+            numbered(4, 3, event("ParallelStateStarted", 1)),
+            numbered(5, 4, entered("OnSpotHosts", 1)),
+            numbered(6, 4, entered("WaitForSpot", 1, "Wait")),
+            numbered(7, 5, scheduled("job-s0", 2)),
+            numbered(8, 6, event("WaitStateExited", 4)),
+            numbered(9, 8, entered("CheckSpot", 4)),
+            numbered(10, 9, event("TaskStateExited", 5)),
+            numbered(11, 7, event("TaskFailed", 6)),
+            numbered(12, 11, event("ParallelStateFailed", 6)),
+            numbered(13, 12, entered("FindSpotJob", 6)),
+        ]
+    )
+    assert (history.job, history.training) == ("job-s0", "OnSpotHosts")
+    assert [(state.name, state.failed) for state in history.states if state.exited is not None] == [
+        ("Plan", False),
+        ("TrainOnSpot", True),
+        ("OnSpotHosts", True),
+        ("WaitForSpot", False),
+        ("CheckSpot", False),
+    ]
+    assert history.current is not None
+    assert history.current.name == "FindSpotJob"
+
+
+def waiting(token: str, seconds: float) -> dict[str, Any]:
+    attributes = {"TaskToken": {"DataType": "String", "StringValue": token}}
+    task = {
+        "resource": "publish.waitForTaskToken",
+        "parameters": json.dumps({"TopicArn": "t", "MessageAttributes": attributes}),
+    }
+    return event("TaskScheduled", seconds, taskScheduledEventDetails=task)
+
+
+def test_a_run_that_waits_for_a_person_tells_its_token_until_it_goes_on() -> None:
+    events = [entered("Approve", 0), waiting("token-1", 1)]
+    assert history_of(events).token == "token-1"
+    assert history_of([*events, event("TaskStateExited", 2)]).token is None

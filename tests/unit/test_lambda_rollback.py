@@ -335,7 +335,10 @@ def test_progress_survives_the_document() -> None:
             "the training job reached max_runtime_s before it was done.",
         ),
         (
-            {"Error": "States.TaskFailed", "Cause": json.dumps({"ExitMessage": "ClientError: no rows."})},
+            {
+                "Error": "States.TaskFailed",
+                "Cause": json.dumps({"ExitMessage": "ClientError: no rows.", "FailureReason": "x"}),
+            },
             "ClientError: no rows.",
         ),
         (

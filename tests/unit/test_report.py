@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 from kindling import runs
+from kindling.histories import History, State
 from kindling.reports import classification, figures, write_report
 from kindling.reports.experiment import write_experiment
 from kindling.reports.labels import Box, place
 from kindling.reports.vectors import Vectors, of_model, read
-from kindling.runs import History, Run, State
+from kindling.runs import Run
 from kindling.targets import EmbeddedTarget
 
 BEGUN = datetime(2026, 11, 20, 12, tzinfo=UTC)
