@@ -19,7 +19,7 @@ from typing import Any, Final
 from containers.catalogue import algorithms
 from kindling.environments import ROOT
 from kindling.localcloud.policy_evaluation import as_list
-from kindling.policy_documents import ACCOUNT, REGION, Documents, Role, Template, path_of
+from kindling.policy_documents import ACCOUNT, REGION, Documents, Role, Template, UnknownValueError, path_of
 from kindling.reference import between, markdown_table
 from kindling.resources import camel
 
@@ -196,7 +196,7 @@ def main() -> None:
     }
     try:
         PAGE.write_text(matrix_page(PAGE.read_text(encoding="utf-8"), templates), encoding="utf-8")
-    except NoReasonError as error:
+    except (NoReasonError, UnknownValueError) as error:
         sys.exit(str(error))
 
 

@@ -39,6 +39,10 @@ _ABOUT_ITSELF = {"AssumeRolePolicyDocument", "KeyPolicy", "RepositoryPolicyText"
 _REFERRED_TO_BY_ARN = {"AWS::SNS::Topic", "AWS::StepFunctions::StateMachine"}
 
 
+class UnknownValueError(ValueError):
+    """A policy document has something of CloudFormation's that is not resolved here."""
+
+
 @dataclass(frozen=True)
 class Policy:
     """A policy document and where it stands: the resource's path in the construct tree and the property's."""
@@ -132,7 +136,11 @@ class Documents:
 
 
 class Resolver:
-    """CloudFormation's functions, as far as policies use them; an unknown one is an error, not a guess."""
+    """CloudFormation's functions, as far as policies use them.
+
+    Raises:
+        UnknownValueError: one that is not known is no reason to guess.
+    """
 
     def __init__(self, documents: Documents, stack: str) -> None:
         self._documents, self._stack = documents, stack
@@ -140,7 +148,12 @@ class Resolver:
 
     def arn(self, logical_id: str) -> str:
         """A resource's ARN."""
-        return _ARNS[self._template["Resources"][logical_id]["Type"]].format(self._name(logical_id))
+        kind = self._template["Resources"][logical_id]["Type"]
+        if kind not in _ARNS:
+            raise UnknownValueError(
+                f"a policy in {self._stack} names {logical_id}; the ARNs of {kind} are not known here"
+            )
+        return _ARNS[kind].format(self._name(logical_id))
 
     def resolve(self, value: Any) -> Any:
         """A value of the template without functions."""
@@ -154,7 +167,10 @@ class Resolver:
             if function == "Ref":
                 return self._ref(argument)
             if function.startswith("Fn::"):
-                return getattr(self, "_" + function.removeprefix("Fn::").lower())(argument)
+                known = getattr(self, "_" + function.removeprefix("Fn::").lower(), None)
+                if known is None:
+                    raise UnknownValueError(f"a policy in {self._stack} has {function}, which is not resolved here")
+                return known(argument)
         return {key: self.resolve(inner) for key, inner in value.items()}
 
     def _name(self, logical_id: str) -> str:
@@ -170,7 +186,8 @@ class Resolver:
         name, attribute = argument
         if attribute == "Name":
             return self._name(name)
-        assert attribute == "Arn", argument
+        if attribute != "Arn":
+            raise UnknownValueError(f"a policy in {self._stack} has {name}.{attribute}, which is not resolved here")
         return self.arn(name)
 
     def _join(self, argument: list[Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from kindling.localcloud.policy_evaluation import Request, as_list
-from kindling.policy_documents import Documents, Role
+from kindling.policy_documents import ACCOUNT, Documents, Role
 from tests.stacks.forbidden import Places, allowed, forbidden, granted
 from tests.stacks.synthesis import Assembly
 
@@ -90,6 +90,17 @@ def test_every_row_says_what_its_role_may_do(roles: list[Role]) -> None:
         if not allowed(role, [request])
     ]
     assert not denied, "\n".join(denied)
+
+
+def test_only_a_service_may_assume_a_role_and_one_that_acts_for_its_callers_only_for_this_account(
+    roles: list[Role],
+) -> None:
+    for role in roles:
+        (statement,) = role.trust["Statement"]
+        assert list(statement["Principal"]) == ["Service"], role.path
+        # Lambda takes a role for functions of the role's own account alone, and tells no source account.
+        if statement["Principal"]["Service"] != "lambda.amazonaws.com":
+            assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}, role.path
 
 
 def test_no_policy_of_a_resource_gives_a_role_more(documents: Documents, roles: list[Role]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from kindling import iam_matrix
 from kindling.iam_matrix import PAGE, NoReasonError, Reasons, matrix_page, reasons
-from kindling.policy_documents import Documents, Role
+from kindling.policy_documents import Documents, Role, UnknownValueError
 from tests.stacks.synthesis import Assembly
 
 ROLE = {
@@ -103,6 +104,22 @@ def test_a_role_with_a_policy_that_no_template_holds_is_refused() -> None:
     role["Properties"]["ManagedPolicyArns"] = ["arn:aws:iam::aws:policy/AdministratorAccess"]
     with pytest.raises(ValueError, match="Stack/Reaper/Role/Resource has managed policies"):
         Documents({"Stack": {"Resources": {"Reaper": role}}}).roles()
+
+
+@pytest.mark.parametrize(
+    ("resource", "sentence"),
+    [
+        ({"Fn::FindInMap": ["a", "b", "c"]}, "has Fn::FindInMap, which is not resolved here"),
+        ({"Fn::GetAtt": ["Reaper", "RoleId"]}, "has Reaper.RoleId, which is not resolved here"),
+        ({"Fn::GetAtt": ["Other", "Arn"]}, "names Other; the ARNs of AWS::X::Y are not known here"),
+    ],
+)
+def test_what_cannot_be_resolved_is_named_and_not_guessed(resource: dict[str, Any], sentence: str) -> None:
+    role: dict[str, Any] = json.loads(json.dumps(ROLE))
+    role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"] = resource
+    template = {"Resources": {"Reaper": role, "Other": {"Type": "AWS::X::Y", "Properties": {}}}}
+    with pytest.raises(UnknownValueError, match=re.escape(sentence)):
+        Documents({"Stack": template}).roles()
 
 
 def test_the_command_ends_with_one_sentence_when_a_reason_is_missing(
