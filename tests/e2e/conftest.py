@@ -6,18 +6,20 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kindling import deployment, resources
+from kindling.histories import history_of
 from kindling.localcloud import lifecycle
 from kindling.localcloud.cloud import RunnerName
 from kindling.ports import free_port
 from kindling.resources import camel
 from kindling.targets import EmbeddedTarget, running_embedded_cloud
+from tests.e2e.state_coverage import StateCoverage
 
 ALGORITHM = "blazingtext"
 # Quick to train, yet words enough to be looked up.
@@ -33,6 +35,7 @@ class Deployment:
 
     target: EmbeddedTarget
     found: resources.Resources
+    coverage: StateCoverage = field(default_factory=StateCoverage)
 
     def client(self, service: str) -> Any:
         return self.target.client(service)
@@ -59,6 +62,7 @@ class Deployment:
         while time.monotonic() < deadline:
             description: dict[str, Any] = self.client("stepfunctions").describe_execution(executionArn=execution)
             if description["status"] != "RUNNING":
+                self.coverage.note(history_of(self.events(execution)))
                 return description
             time.sleep(0.3)
         raise AssertionError(f"{execution} did not end within {seconds:.0f} s")
@@ -118,9 +122,16 @@ class Deployment:
 
     def states(self, execution: str) -> list[str]:
         """The names of the states that an execution entered, in order."""
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for event in self.events(execution)
+            if "stateEnteredEventDetails" in event
+        ]
+
+    def events(self, execution: str) -> list[dict[str, Any]]:
+        """What happened in an execution, in order."""
         pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
-        events = [event for page in pages for event in page["events"]]
-        return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+        return [event for page in pages for event in page["events"]]
 
     def running_jobs(self) -> list[str]:
         """The names of the training jobs that have not ended."""
@@ -168,3 +179,8 @@ def corpus(deployed: Deployment) -> str:
     from gensim.test.utils import datapath
 
     return deployed.upload(Path(datapath("lee_background.cor")), "lee")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What was covered is looked at when everything has run."""
+    items.sort(key=lambda item: item.path.name == "test_state_coverage.py")
