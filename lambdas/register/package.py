@@ -35,7 +35,7 @@ def model_package(event: Mapping[str, Any], report: Mapping[str, str]) -> dict[s
             "SupportedContentTypes": types,
             "SupportedResponseMIMETypes": types,
         },
-        "ModelApprovalStatus": "PendingManualApproval" if event["approval"] else "Approved",
+        "ModelApprovalStatus": "Approved" if event["approval"] is None else "PendingManualApproval",
         "ModelMetrics": {
             "ModelQuality": {
                 "Statistics": {

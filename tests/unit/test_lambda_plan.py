@@ -324,6 +324,105 @@ def test_a_job_watches_for_the_metrics_of_its_mode_alone() -> None:
         ({"endpoint": {}}, "endpoint.name is missing; it must be 1 to 63"),
         ({"endpoint": {"name": "a", "instance_type": "ml.m5"}}, "which is no SageMaker hosting instance type"),
         ({"name": "-x"}, 'name is "-x"; it must be 1 to 63'),
+        ({"tuning": {"jobs": 3}}, "tuning.ranges is missing; it must be an object of ranges such as"),
+        ({"tuning": {"ranges": {}}}, "tuning.ranges is {}; it must be an object of ranges such as"),
+        ({"tuning": {"ranges": {"vector_dim": []}}}, "tuning.ranges.vector_dim is []; it must be a lowest and"),
+        ({"tuning": {"ranges": {"vector_dim": [50]}}}, "tuning.ranges.vector_dim is [50]; it must be a lowest and"),
+        ({"tuning": {"ranges": {"vector_dim": [50, 10]}}}, "tuning.ranges.vector_dim is [50, 10]; it must be a lowest"),
+        ({"tuning": {"ranges": {"vector_dim": [0, 10]}}}, "vector_dim=0 is out of range; it must be an integer from 1"),
+        (
+            {"tuning": {"ranges": {"vectr_dim": [1, 2]}}},
+            "vectr_dim is unknown to blazingtext; did you mean vector_dim?",
+        ),
+        ({"tuning": {"ranges": {"mode": ["cbow", "skipgram"]}}}, "mode is in tuning.ranges and in hyperparameters"),
+        (
+            {"tuning": {"ranges": {"epochs": [1, 5]}, "metric": "rho"}},
+            "tuning.metric is 'rho', which blazingtext does not emit",
+        ),
+        (
+            {"tuning": {"ranges": {"epochs": [1, 5]}, "jobs": 0}},
+            "tuning.jobs is 0; it must be an integer from 1 to 500.",
+        ),
+        (
+            {"preparation": {"name": "phrases", "inputs": {}}},
+            "preparation.inputs is {}; it must be an object of raw data",
+        ),
+        (
+            {"preparation": {"name": "phrase", "inputs": {"corpus": "s3://the-data/blazingtext/x"}}, "inputs": {}},
+            "preparation.name is 'phrase', which blazingtext has not; did you mean phrases?",
+        ),
+        (
+            {"preparation": {"name": "phrases", "inputs": {"corpus": "s3://the-data/blazingtext/x"}}},
+            "inputs.train is given, but preparation phrases makes this channel; leave one out.",
+        ),
+        (
+            {"preparation": {"name": "phrases", "inputs": {"text": "s3://the-data/blazingtext/x"}}, "inputs": {}},
+            "preparation.inputs.text is unknown; known are corpus.",
+        ),
+        (
+            {"preparation": {"name": "phrases", "inputs": {"corpus": "s3://elsewhere/x"}}, "inputs": {}},
+            'preparation.inputs.corpus is "s3://elsewhere/x"; it must lie in s3://the-data/blazingtext/',
+        ),
+        (
+            {
+                "inputs": {},
+                "preparation": {
+                    "name": "phrases",
+                    "inputs": {"corpus": "s3://the-data/blazingtext/x"},
+                    "options": {"thresold": 1},
+                },
+            },
+            "option thresold is unknown; did you mean threshold?",
+        ),
+        (
+            {
+                "inputs": {},
+                "preparation": {
+                    "name": "phrases",
+                    "inputs": {"corpus": "s3://the-data/blazingtext/x"},
+                    "instance_count": 2,
+                },
+            },
+            "preparation.instance_count is 2, but preparation phrases runs on one host.",
+        ),
+        ({"resources": {"max_interruptions": 2}}, "resources.max_interruptions is 2, but resources.spot is false"),
+        ({"approval": {"timeout_s": 5}}, "approval.timeout_s is 5; it must be an integer from 60 to 31536000."),
+        ({"registration": "yes"}, 'registration is "yes"; it must be true, false or an object.'),
+        (
+            {"batch": {"input": "s3://the-data/blazingtext/x"}, "endpoint": {"name": "a"}},
+            "batch and endpoint are both given",
+        ),
+        ({"batch": {"input": "s3://elsewhere/x"}}, 'batch.input is "s3://elsewhere/x"; it must lie in'),
+        (
+            {"batch": {"input": "s3://the-data/blazingtext/x", "content_type": "text/plain"}},
+            "batch.content_type is 'text/plain'; it must be application/json or application/jsonlines.",
+        ),
+        (
+            {"endpoint": {"name": "a", "rollout": {"strategy": "canary"}}},
+            "endpoint.rollout.strategy is canary, but endpoint.instance_count is 1",
+        ),
+        (
+            {"endpoint": {"name": "a", "serverless": True, "instance_count": 1}},
+            "endpoint.instance_count and endpoint.serverless are both given",
+        ),
+        (
+            {"endpoint": {"name": "a", "scaling": {"min_instances": 3, "max_instances": 2}}},
+            "endpoint.scaling.min_instances is 3; it must be at most max_instances=2.",
+        ),
+        (
+            {"endpoint": {"name": "a", "instance_count": 5, "scaling": {"max_instances": 2}}},
+            "endpoint.instance_count is 5; with endpoint.scaling it must be from 1 to 2.",
+        ),
+        (
+            {"endpoint": {"name": "a", "alarms": {"latency": 5}}},
+            "endpoint.alarms.latency is unknown; did you mean latency_p99_ms?",
+        ),
+        (
+            {"endpoint": {"name": "a", "capture": {"percent": 0}}},
+            "endpoint.capture.percent is 0; it must be an integer",
+        ),
+        ({"max_cost_usd": 0}, "max_cost_usd is 0; it must be US dollars above 0, or null."),
+        ({"max_cost_usd": 5}, "max_cost_usd is 5, but the settings have no price of ml.c5.2xlarge (training)"),
     ],
 )
 def test_what_cannot_be_meant_is_answered_in_one_sentence(change: dict[str, Any], sentence: str) -> None:
@@ -343,3 +442,136 @@ def test_a_missing_required_channel_is_named() -> None:
 
 def test_an_empty_channel_is_refused_before_anything_is_paid_for() -> None:
     assert "inputs.train: s3://the-data/blazingtext/text8 holds no data" in refusal(GOOD, data=False)
+
+
+PRICED = SITE.model_copy(
+    update={"prices_usd_per_hour": {"ml.c5.2xlarge": 0.5, "ml.m5.large": 0.1}, "max_cost_usd": 3.0}
+)
+
+
+def priced(given: dict[str, Any]) -> dict[str, Any]:
+    return plan(ALGORITHM, PRICED, {"name": "r", "input": {**GOOD, **given}}, lambda bucket, prefix: True)
+
+
+@pytest.mark.parametrize(
+    ("given", "most"),
+    [
+        ({}, 0.5),
+        ({"resources": {"instance_count": 2, "max_runtime_s": 7200}}, 2.0),
+        # A spot job may have to begin again on demand.
+        ({"resources": {"spot": True}}, 1.0),
+        ({"tuning": {"ranges": {"epochs": [1, 5]}, "jobs": 4}}, 2.0),
+        ({"tuning": {"ranges": {"epochs": [1, 5]}, "jobs": 4, "then": "train"}}, 2.5),
+        ({"batch": {"input": "s3://the-data/blazingtext/x"}}, 0.6),
+        ({"max_cost_usd": 0.5}, 0.5),
+    ],
+)
+def test_what_the_jobs_can_cost_is_reckoned_from_the_prices(given: dict[str, Any], most: float) -> None:
+    assert priced(given)["cost"]["most_usd"] == pytest.approx(most)
+
+
+@pytest.mark.parametrize("given", [{"max_cost_usd": 0.4}, {"tuning": {"ranges": {"epochs": [1, 5]}, "jobs": 7}}])
+def test_what_can_cost_more_than_either_limit_is_refused_with_its_parts(given: dict[str, Any]) -> None:
+    with pytest.raises(
+        InvalidJobError, match=r"the jobs can cost \d\.\d\d USD \((training|tuning) \d\.\d\d\), which is more"
+    ):
+        priced(given)
+
+
+def test_without_a_limit_no_price_is_needed() -> None:
+    assert planned(GOOD)["cost"] is None
+
+
+def test_a_preparations_channel_lies_where_its_job_writes() -> None:
+    raw = {"corpus": "s3://the-data/blazingtext/raw"}
+    made = planned({"preparation": {"name": "phrases", "inputs": raw}, "hyperparameters": GOOD["hyperparameters"]})
+    (channel,) = made["training"]["InputDataConfig"]
+    (output,) = made["preparation"]["ProcessingOutputConfig"]["Outputs"]
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == output["S3Output"]["S3Uri"]
+    entrypoint = made["preparation"]["AppSpecification"]["ContainerEntrypoint"]
+    assert entrypoint[:4] == ["python", "-m", "blazingtext", "phrases"]
+    assert f"{output['S3Output']['LocalPath']}/corpus.txt" in entrypoint
+    assert made["clean_up"] == [f"{output['S3Output']['S3Uri']}/"]
+
+
+def test_ranges_become_sagemakers_and_the_rest_stays_as_it_is() -> None:
+    ranges = {"vector_dim": [50, 300], "learning_rate": [0.01, 0.1], "mode": ["cbow", "skipgram"]}
+    asked = {"inputs": GOOD["inputs"], "hyperparameters": {"epochs": 3}, "tuning": {"ranges": ranges, "parallel": 30}}
+    tuning = planned(asked)["tuning"]
+    config = tuning["HyperParameterTuningJobConfig"]
+    found = config["ParameterRanges"]
+    assert found["IntegerParameterRanges"][0] | {} == {
+        "Name": "vector_dim",
+        "MinValue": "50",
+        "MaxValue": "300",
+        "ScalingType": "Auto",
+    }
+    assert found["ContinuousParameterRanges"][0]["MaxValue"] == "0.1"
+    assert found["CategoricalParameterRanges"] == [{"Name": "mode", "Values": ["cbow", "skipgram"]}]
+    assert config["ResourceLimits"] == {"MaxNumberOfTrainingJobs": 10, "MaxParallelTrainingJobs": 10}
+    static = tuning["TrainingJobDefinition"]["StaticHyperParameters"]
+    assert static["epochs"] == "3"
+    assert not set(ranges) & set(static)
+    grid = {**asked, "tuning": {"ranges": {"vector_dim": [50, 100, 300]}, "strategy": "Grid"}}
+    grid["hyperparameters"] = GOOD["hyperparameters"]
+    listed = planned(grid)["tuning"]["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    assert listed == {"CategoricalParameterRanges": [{"Name": "vector_dim", "Values": ["50", "100", "300"]}]}
+
+
+def endpoint(**more: Any) -> dict[str, Any]:
+    deployment: dict[str, Any] = planned({**GOOD, "endpoint": {"name": "a", **more}})["deployment"]
+    return deployment
+
+
+def test_traffic_is_shifted_as_asked_and_the_alarms_may_take_it_back() -> None:
+    rollout = {"strategy": "linear", "step_percent": 25, "wait_s": 300}
+    update = endpoint(instance_count=4, rollout=rollout, alarms={"cpu_percent": None})["update"]
+    policy = update["BlueGreenUpdatePolicy"]
+    assert policy["TrafficRoutingConfiguration"] == {
+        "Type": "LINEAR",
+        "WaitIntervalInSeconds": 300,
+        "LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 25},
+    }
+    # The instances' hour, four waits between steps, and the watch before the former ones go.
+    assert policy["MaximumExecutionTimeoutInSeconds"] == 3600 + 4 * 300 + 300
+    names = [alarm["AlarmName"] for alarm in update["AutoRollbackConfiguration"]["Alarms"]]
+    assert names == ["kindling-blazingtext-a-5xx", "kindling-blazingtext-a-latency"]
+
+
+def test_all_at_once_is_watched_before_the_former_instances_go() -> None:
+    policy = endpoint(rollout={"wait_s": 60}, alarms=True)["update"]["BlueGreenUpdatePolicy"]
+    assert policy["TerminationWaitInSeconds"] == 60
+    assert endpoint(rollout={"wait_s": 60})["update"]["BlueGreenUpdatePolicy"]["TerminationWaitInSeconds"] == 0
+
+
+def test_the_settings_say_whether_endpoints_have_alarms_and_the_input_goes_before_them() -> None:
+    watched = SITE.model_copy(update={"endpoint_alarms": True})
+
+    def alarms(**more: Any) -> list[str]:
+        given = {**GOOD, "endpoint": {"name": "a", **more}}
+        made = plan(ALGORITHM, watched, {"name": "r", "input": given}, lambda bucket, prefix: True)
+        return [alarm["AlarmName"].rsplit("-", 1)[1] for alarm in made["deployment"]["alarms"]]
+
+    assert alarms() == ["5xx", "latency", "cpu"]
+    assert alarms(alarms=False) == alarms(alarms=None) == []
+    assert alarms(alarms={"idle_hours": 3, "cpu_percent": None}) == ["5xx", "latency", "idle"]
+    assert endpoint()["alarms"] == []
+
+
+def test_a_serverless_endpoint_has_no_instances_and_no_alarm_on_them() -> None:
+    made = endpoint(serverless={"memory_mb": 2048}, alarms=True)
+    (variant,) = made["variants"]
+    assert variant["ServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
+    assert "InstanceType" not in variant
+    assert not [alarm for alarm in made["alarms"] if alarm["AlarmName"].endswith("-cpu")]
+
+
+def test_a_batch_stands_in_place_of_an_endpoint() -> None:
+    made = planned({**GOOD, "batch": {"input": "s3://the-data/blazingtext/records"}})
+    assert made["deployment"]["wanted"] is False
+    assert made["batch"]["TransformOutput"]["S3OutputPath"].startswith("s3://the-models/blazingtext/batch/")
+
+
+def test_what_is_approved_is_registered() -> None:
+    assert planned({**GOOD, "approval": True})["registration"] == {"description": None}
+    assert planned({**GOOD, "registration": False})["registration"] is None
