@@ -39,9 +39,31 @@ def tables(algorithm: Algorithm) -> str:
         markdown_table(["hyperparameter", "must be", "default", "to tune", "what it does"], hyperparameters),
         markdown_table(["metric", "goal", "log line", "what it is"], metrics),
     ]
+    if algorithm.preparations:
+        made.append(
+            markdown_table(
+                ["preparation", "raw data", "makes channels", "options", "what it does"], _preparations(algorithm)
+            )
+        )
     if options:
         made.append(markdown_table(["tool", "option", "must be", "default", "what it does"], options))
     return "\n\n".join(made)
+
+
+def _preparations(algorithm: Algorithm) -> list[list[str]]:
+    return [
+        [
+            f"`{name}`",
+            ", ".join(f"`{raw}`" for raw in preparation.inputs),
+            ", ".join(f"`{channel}`" for channel in preparation.channels),
+            "; ".join(
+                f"`{option}`: {described.expectation()}" + ("" if described.required else f" ({described.default})")
+                for option, described in algorithm.preparation_options(preparation).items()
+            ),
+            preparation.doc,
+        ]
+        for name, preparation in algorithm.preparations.items()
+    ]
 
 
 def page_with_tables(text: str, algorithm: Algorithm) -> str:

@@ -142,3 +142,40 @@ def test_metrics_are_those_of_the_jobs_hyperparameters() -> None:
     assert names(mode="fast", evaluate=True) == ["train:rho", "train:pace"]
     assert names(mode="slow", evaluate=True) == ["validation:accuracy", "train:pace"]
     assert names(mode="slow", evaluate=False) == ["train:pace"]
+
+
+PREPARATION: dict[str, Any] = {
+    "doc": "Split.",
+    "arguments": ["split", "{raw}", "{output}/x"],
+    "inputs": ["raw"],
+    "channels": {"train": "train"},
+    "option_form": "--{name}={value}",
+    "options": {"share": {"type": "float", "default": 0.1, "range": [0, 1], "doc": "Share."}},
+    "hyperparameters": ["mode"],
+}
+
+
+def test_a_preparation_is_a_command_with_folders_and_typed_options() -> None:
+    described = algorithm(preparations={"split": PREPARATION})
+    preparation = described.preparations["split"]
+    options = described.preparation_options(preparation)
+    folders = {"raw": "/in", "output": "/out"}
+    assert preparation.command(options, {"mode": "fast", "share": "0.5"}, folders) == [
+        *("split", "/in", "/out/x", "--share=0.5", "--mode=fast")
+    ]
+    with pytest.raises(InvalidJobError, match=r"option mode is required; it must be one of fast, slow\."):
+        preparation.command(options, {}, folders)
+    with pytest.raises(InvalidJobError, match=r"option share=2 is out of range; it must be a number from 0 to 1\."):
+        preparation.command(options, {"mode": "fast", "share": 2}, folders)
+    with pytest.raises(InvalidJobError, match=r"option shre is unknown; did you mean share\?"):
+        preparation.command(options, {"mode": "fast", "shre": 1}, folders)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"channels": {"trian": ""}}, {"hyperparameters": ["made"]}, {"tool": "hammer"}],
+    ids=lambda c: next(iter(c)),
+)
+def test_a_preparation_names_what_the_algorithm_has(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"preparation split names \w+, which the algorithm has not"):
+        algorithm(preparations={"split": {**PREPARATION, **change}})

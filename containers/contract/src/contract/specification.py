@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
 from contract.errors import InvalidJobError as InvalidJobError
 
@@ -308,6 +308,19 @@ class Algorithm(_Frozen):
     rules: tuple[Rule, ...] = ()
     tools: dict[str, Tool] = {}
     preparations: dict[str, Preparation] = {}
+
+    @model_validator(mode="after")
+    def _preparations_fit(self) -> Algorithm:
+        """What a preparation names is there."""
+        for name, preparation in self.preparations.items():
+            unknown = [
+                *(set(preparation.channels) - set(self.channels)),
+                *(set(preparation.hyperparameters) - set(self.hyperparameters)),
+                *({preparation.tool} - {None, *self.tools}),
+            ]
+            if unknown:
+                raise ValueError(f"preparation {name} names {unknown[0]}, which the algorithm has not")
+        return self
 
     @classmethod
     def read(cls, path: Path) -> Algorithm:
