@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contract.specification import Algorithm
+from contract.specification import Algorithm, InvalidJobError
 from lambdas.plan.batch import batch_job
 from lambdas.plan.cost import hires, planned_cost
 from lambdas.plan.deployment import deployment
@@ -14,7 +14,7 @@ from lambdas.plan.names import base_name, tuning_name
 from lambdas.plan.preparation import output_address, preparation_job, prepared_channels
 from lambdas.plan.request import Registration, Request
 from lambdas.plan.site import Site
-from lambdas.plan.training import checkpoints, hyperparameters, planned_gate, training_job
+from lambdas.plan.training import Values, checkpoints, hyperparameters, planned_gate, training_job
 from lambdas.plan.tuning import tuning_job
 
 
@@ -41,6 +41,7 @@ def plan(algorithm: Algorithm, site: Site, execution: Mapping[str, Any], holds_d
         "tuning": tuning_job(algorithm, request, values, training, site, base, prepared),
         "training": training,
         "gate": gate,
+        "comparison": _comparison(algorithm, request, values),
         "registration": _registration(request),
         "approval": request.approval.model_dump() if request.approval else None,
         "deployment": deployment(algorithm, request, site, base),
@@ -52,6 +53,21 @@ def plan(algorithm: Algorithm, site: Site, execution: Mapping[str, Any], holds_d
         ],
     }
     return {**planned, "cost": planned_cost(request, site, hires(planned))}
+
+
+def _comparison(algorithm: Algorithm, request: Request, values: Values) -> dict[str, Any] | None:
+    """The metrics in which the new model is compared with the champion: all that the job emits.
+
+    Raises:
+        InvalidJobError: there can be no champion, for no endpoint is named.
+    """
+    if not request.comparison:
+        return None
+    if request.endpoint is None and "endpoint" in request.model_fields_set:
+        raise InvalidJobError(
+            "comparison is true, but endpoint is null; the champion is the model behind the endpoint: name it."
+        )
+    return {"metrics": [{"name": found.name, "goal": found.goal} for found in algorithm.metrics_with(values)]}
 
 
 def _registration(request: Request) -> dict[str, Any] | None:

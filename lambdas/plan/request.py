@@ -215,6 +215,7 @@ class Request(_Asked):
     resources: Resources = _ask("an object", default=Resources())
     tuning: Tuning | None = _ask("an object or null", default=None)
     gate: Gate | None = _ask("an object or null", default=None)
+    comparison: StrictBool = _ask("true or false", default=False)
     registration: Annotated[Registration | None, BeforeValidator(_switch)] = _ask(
         "true, false or an object", default=None
     )

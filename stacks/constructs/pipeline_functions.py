@@ -23,6 +23,7 @@ _OF_SAGEMAKER = {"StringEquals": {"application-autoscaling:service-namespace": "
 # What a function imports of other functions' folders.
 _IMPORTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("evaluate", "endpoint", "retire", "spot"), ("hosting",)),
+    "compare": ("evaluate", "hosting"),
     "rollback": ("guard", "hosting"),
 }
 
@@ -55,7 +56,8 @@ class PipelineFunctions(Construct):
         self._any_model, self._any_config = self._arn("model", "*"), self._arn("endpoint-config", "*")
         self._endpoints = self._arn("endpoint", "*")
         self.plan = self._plan()
-        self.evaluate = self._evaluate()
+        self.evaluate = self._evaluation("Evaluate", "evaluate")
+        self.compare = self._evaluation("Compare", "compare")
         self.endpoint = self._make(
             "Endpoint",
             "endpoint",
@@ -86,8 +88,8 @@ class PipelineFunctions(Construct):
     def all(self) -> Sequence[PipelineFunction]:
         """Every function."""
         return (
-            *(self.plan, self.spot, self.evaluate, self.register, self.endpoint, self.guard, self.smoke_test),
-            *(self.retire, self.clean_up, self.rollback),
+            *(self.plan, self.spot, self.evaluate, self.compare, self.register, self.endpoint, self.guard),
+            *(self.smoke_test, self.retire, self.clean_up, self.rollback),
         )
 
     def _plan(self) -> PipelineFunction:
@@ -96,7 +98,8 @@ class PipelineFunctions(Construct):
         )
         return self._make("Plan", "plan", [look], layers=[contract_layer(self)], memory_mb=512)
 
-    def _evaluate(self) -> PipelineFunction:
+    def _evaluation(self, id: str, folder: str) -> PipelineFunction:
+        """A function that reads models' archives, and looks at what an endpoint serves."""
         buckets = self._props.buckets
         read = [
             iam.PolicyStatement(
@@ -114,7 +117,7 @@ class PipelineFunctions(Construct):
             objects_wildcard(buckets.models, _MODEL_ARCHIVES): "Training jobs name the folders of their models."
         }
         # As long as it takes to read a model of some gigabytes to its end.
-        return self._make("Evaluate", "evaluate", read, findings=findings, memory_mb=1024, timeout_s=600)
+        return self._make(id, folder, read, findings=findings, memory_mb=1024, timeout_s=600)
 
     def _register(self) -> PipelineFunction:
         buckets = self._props.buckets

@@ -138,6 +138,7 @@ OPTIONAL: dict[str, tuple[Callable[[States], None], str, dict[str, Any]]] = {
     "FindBest": (_of_nowhere("FindBest"), "TuneFailed", {"tuning": TUNING}),
     "FindSpotJob": (_of_nowhere("OnSpotHosts", "FindSpotJob"), "TrainFailed", {"resources": SPOT}),
     "TrainOnDemand": (_straight_to_on_demand, "TrainFailed", {"resources": SPOT}),
+    "Compare": (_of_nowhere("Compare"), "CompareFailed", {"comparison": True, "endpoint": {"name": "never"}}),
     "Register": (_of_nowhere("Register"), "RegisterFailed", {"registration": True}),
     "AcceptPackage": (_approved_at_once, "ApproveFailed", {"approval": True}),
     "CreateBatchModel": (_of_nowhere("CreateBatchModel"), "BatchFailed", {"batch": BATCH}),

@@ -193,7 +193,12 @@ def test_an_approved_model_is_deployed_with_alarms_and_scaling(deployed: Deploym
 
     # Without scaling in the input, the next run takes the target back.
     plain = {"inputs": {"train": corpus}, "hyperparameters": QUICK, "endpoint": {"name": "guarded"}}
-    assert deployed.run(plain)["status"] == "SUCCEEDED"
+    second = deployed.run({**plain, "comparison": True})
+    assert second["status"] == "SUCCEEDED"
+    comparison = json.loads(second["output"])["comparison"]
+    rho = output["training"]["metrics"]["train:mean_rho"]
+    assert [row["champion_value"] for row in comparison["metrics"] if row["metric"] == "train:mean_rho"] == [rho]
+    assert comparison["champion"].startswith(GROUP)
     targets = deployed.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
     assert "endpoint/guarded/variant/AllTraffic" not in [one["ResourceId"] for one in targets["ScalableTargets"]]
 

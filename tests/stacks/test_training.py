@@ -56,7 +56,7 @@ def test_every_placeholder_of_a_definition_is_substituted(assembly: Assembly) ->
 
 def test_functions_are_traced_log_in_json_and_have_a_role_each(assembly: Assembly) -> None:
     functions = [function["Properties"] for function in assembly.resources("AWS::Lambda::Function", STACK)]
-    assert len(functions) == len({json.dumps(function["Role"]) for function in functions}) == 10
+    assert len(functions) == len({json.dumps(function["Role"]) for function in functions}) == 11
     for function in functions:
         assert function["Runtime"] == "python3.11"
         assert function["TracingConfig"] == {"Mode": "Active"}
@@ -121,6 +121,7 @@ def test_code_holds_modules_and_nothing_else() -> None:
         ("rollback", ("guard", "hosting")),
         ("spot", ("hosting",)),
         ("register", ()),
+        ("compare", ("evaluate", "hosting")),
         ("guard", ()),
         ("clean_up", ()),
     ],

@@ -134,7 +134,7 @@ def test_names_of_tuning_jobs_fit_and_tell_executions_apart() -> None:
 
 def test_the_plan_has_every_field_that_the_states_read(algorithm: Algorithm, states: dict[str, Any]) -> None:
     plans = list(_plans(algorithm))
-    optional = {"preparation", "tuning", "approval", "batch"}
+    optional = {"preparation", "tuning", "comparison", "approval", "batch"}
     for path in set(_PATH.findall(json.dumps(states))):
         if path.startswith("$.plan."):
             keys = path.split(".")[2:]
@@ -155,6 +155,7 @@ def _plans(algorithm: Algorithm) -> Iterator[dict[str, Any]]:
     optional = {
         "inputs": dict.fromkeys(_channels(algorithm), address),
         "tuning": {"ranges": {tuned: [int(low), int(min(high, low + 1))]}},
+        "comparison": True,
         "approval": True,
         "batch": {"input": address},
         "resources": {"spot": True},

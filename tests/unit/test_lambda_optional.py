@@ -11,6 +11,8 @@ import pytest
 from moto import mock_aws
 
 from lambdas.clean_up.objects import delete_below
+from lambdas.compare.comparison import compare
+from lambdas.evaluate.gate import Champion
 from lambdas.guard.alarms import put_alarms
 from lambdas.guard.scaling import scale
 from lambdas.register.package import evaluation_report, model_package
@@ -131,6 +133,30 @@ class TestRegister:
         package = model_package(event, evaluation_report(event)[0])
         # An empty part is a part: only null says that nobody is asked.
         assert (package["ModelApprovalStatus"], package["ModelPackageDescription"]) == (status, "ours")
+
+
+class TestCompare:
+    """The new model beside the champion."""
+
+    METRICS = ({"name": "train:mean_rho", "goal": "maximize"}, {"name": "validation:loss", "goal": "minimize"})
+
+    def test_each_metric_has_a_winner_by_its_goal(self) -> None:
+        reached = {"metrics": {"train:mean_rho": 0.7, "validation:loss": 0.5}, "details": {}}
+        former = {"train:mean_rho": 0.6, "validation:loss": 0.4}
+        found = compare(self.METRICS, reached, lambda metric: Champion(model="old", value=former[metric]))
+        assert [row["better"] for row in found["metrics"]] == [True, False]
+        assert found["words"] == "Champion old: train:mean_rho 0.7 against 0.6, validation:loss 0.5 against 0.4."
+
+    def test_what_is_on_no_record_wins_and_loses_nothing(self) -> None:
+        reached = {"metrics": {"train:mean_rho": 0.7}, "details": {}}
+        found = compare(self.METRICS, reached, lambda metric: Champion(model="old", value=None))
+        assert [row["better"] for row in found["metrics"]] == [None, None]
+        assert found["words"] == "Champion old: none of its metrics is on record."
+
+    def test_without_an_endpoint_there_is_no_champion(self) -> None:
+        found = compare(self.METRICS, {"metrics": {}, "details": {"mean_rho": 0.5}}, lambda metric: None)
+        assert (found["champion"], found["words"]) == (None, "There is no champion.")
+        assert found["metrics"][0]["value"] == 0.5
 
 
 class TestGuard:

@@ -421,6 +421,7 @@ def test_a_job_watches_for_the_metrics_of_its_mode_alone() -> None:
             {"endpoint": {"name": "a", "capture": {"percent": 0}}},
             "endpoint.capture.percent is 0; it must be an integer",
         ),
+        ({"comparison": True, "endpoint": None}, "comparison is true, but endpoint is null; the champion is"),
         ({"max_cost_usd": 0}, "max_cost_usd is 0; it must be US dollars above 0, or null."),
         ({"max_cost_usd": 5}, "max_cost_usd is 5, but the settings have no price of ml.c5.2xlarge (training)"),
     ],

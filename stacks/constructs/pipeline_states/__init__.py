@@ -19,7 +19,13 @@ from stacks.constructs.pipeline_states.training import training_states
 from stacks.constructs.state_kinds import State, function, receive
 
 # What only optional states make, for the states that come after them whether they ran or not.
-_MADE = {"tuning": None, "package": None, "approval": None, "batch": None}
+_MADE: Mapping[str, Any] = {
+    "tuning": None,
+    "comparison": {"champion": None, "metrics": [], "words": "No comparison was asked for."},
+    "package": None,
+    "approval": None,
+    "batch": None,
+}
 
 
 def definition(algorithm: Algorithm, site: Mapping[str, Any]) -> dict[str, Any]:

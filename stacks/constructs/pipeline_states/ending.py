@@ -47,6 +47,7 @@ def success_states(algorithm: Algorithm) -> dict[str, State]:
                 "tuning.$": "$.made.tuning",
                 "training.$": "$.evaluation.training",
                 "evaluation.$": "$.evaluation.evaluation",
+                "comparison.$": "$.made.comparison",
                 "model_package_arn.$": "$.made.package",
                 "approval.$": "$.made.approval",
                 "batch.$": "$.made.batch",

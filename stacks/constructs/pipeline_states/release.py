@@ -9,8 +9,22 @@ _CONSOLE = "https://${Region}.console.aws.amazon.com/states/home?region=${Region
 
 
 def release_states(algorithm: Algorithm) -> dict[str, State]:
-    """Register and Approve, each if it is wanted."""
+    """Compare, Register and Approve, each if it is wanted."""
     return {
+        "IsToBeCompared": choice({"Variable": "$.plan.comparison", "IsNull": False}, "Compare", "IsToBeRegistered"),
+        "Compare": function(
+            "Compare",
+            "${CompareFunction}",
+            {
+                **who(algorithm),
+                "endpoint_name.$": "$.plan.deployment.endpoint_name",
+                "metrics.$": "$.plan.comparison.metrics",
+                "evaluation.$": "$.evaluation",
+                "evaluation_file": algorithm.evaluation,
+            },
+            "$.made.comparison",
+            "IsToBeRegistered",
+        ),
         "IsToBeRegistered": choice({"Variable": "$.plan.registration", "IsNull": False}, "Register", "GoesWhere"),
         "Register": function(
             "Register",
@@ -45,7 +59,8 @@ def release_states(algorithm: Algorithm) -> dict[str, State]:
                 "Subject.$": "States.Format('{} waits for approval', $.execution.name)",
                 "Message.$": "States.Format('Run {} has trained a model: {} Gate: {}\n\nkindling approve {}\n"
                 f"kindling reject {{}} --reason ...\n\n{_CONSOLE}', $.execution.name, "
-                "$.evaluation.training.model_s3_uri, $.evaluation.verdict, $.execution.name, $.execution.name, "
+                "$.evaluation.training.model_s3_uri, $.evaluation.verdict, $.made.comparison.words, "
+                "$.execution.name, $.execution.name, "
                 "$$.Execution.Id)",
                 # Where `kindling approve` finds it, in the execution's history; it is of use only to who may answer.
                 "MessageAttributes": {"TaskToken": {"DataType": "String", "StringValue.$": "$$.Task.Token"}},

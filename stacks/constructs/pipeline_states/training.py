@@ -221,7 +221,7 @@ def _evaluation(algorithm: Algorithm) -> dict[str, State]:
             "$.evaluation",
             "Gate",
         ),
-        "Gate": choice({"Variable": "$.evaluation.passed", "BooleanEquals": False}, "RefuseModel", "IsToBeRegistered"),
+        "Gate": choice({"Variable": "$.evaluation.passed", "BooleanEquals": False}, "RefuseModel", "IsToBeCompared"),
         "RefuseModel": {
             "Type": "Pass",
             "Parameters": {"Error": "GateFailed", "Cause.$": "$.evaluation.verdict"},
