@@ -7,9 +7,12 @@ import sys
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
+from stacks.constructs.buckets import Buckets
+from stacks.constructs.network import Network
 from stacks.experiments import ExperimentsStack
 from stacks.hosting import HostingStack
 from stacks.images import ImagesStack
+from stacks.network import NetworkStack
 from stacks.notifications import NotificationsStack
 from stacks.registry import RegistryStack
 from stacks.settings import InvalidSettingError, Settings
@@ -27,8 +30,14 @@ def wire(app: cdk.App, settings: Settings) -> None:
     registry = RegistryStack(app, named("Registry"), settings=settings)
     images = ImagesStack(app, named("Images"), settings=settings, registry=registry)
     notifications = NotificationsStack(app, named("Notifications"), settings=settings, key=storage.buckets.key)
+    network = _network(app, named("Network"), settings, storage.buckets)
     hosting = HostingStack(
-        app, named("Hosting"), settings=settings, buckets=storage.buckets, repository=registry.repository
+        app,
+        named("Hosting"),
+        settings=settings,
+        buckets=storage.buckets,
+        repository=registry.repository,
+        network=network,
     )
     training = TrainingStack(
         app,
@@ -39,6 +48,7 @@ def wire(app: cdk.App, settings: Settings) -> None:
             images=images.images,
             topic=notifications.topic,
             hosting_role=hosting.role,
+            network=network,
         ),
     )
     ExperimentsStack(
@@ -49,10 +59,20 @@ def wire(app: cdk.App, settings: Settings) -> None:
         repository=registry.repository,
         buckets=storage.buckets,
         topic=notifications.topic,
+        network=network,
     )
     # Pipelines name their image by its tag, which is no reference that CloudFormation could see.
     training.add_stack_dependency(images)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), NIST80053R5Checks(app))
+
+
+def _network(app: cdk.App, stack: str, settings: Settings, buckets: Buckets) -> Network | None:
+    """What jobs and models are put into; None leaves them in SageMaker's own network."""
+    if settings.network == "private":
+        return NetworkStack(app, stack, settings=settings, buckets=buckets).network
+    if settings.vpc is not None:
+        return Network(settings.vpc.subnets, settings.vpc.security_groups)
+    return None
 
 
 if __name__ == "__main__":

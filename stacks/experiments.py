@@ -12,6 +12,7 @@ from constructs import Construct
 from stacks.base import HouseStack
 from stacks.constructs.buckets import Buckets
 from stacks.constructs.experiment import Experiment, ExperimentProps
+from stacks.constructs.network import Network
 from stacks.constructs.training_pipeline import TrainingPipeline
 from stacks.settings import Settings
 
@@ -29,6 +30,7 @@ class ExperimentsStack(HouseStack):
         repository: ecr.IRepository,
         buckets: Buckets,
         topic: sns.ITopic,
+        network: Network | None,
     ) -> None:
         super().__init__(scope, id, settings=settings, description="Kindling: experiments")
         self.logs_key = buckets.key
@@ -36,7 +38,12 @@ class ExperimentsStack(HouseStack):
             self,
             "DataDistribution",
             ExperimentProps(
-                settings=settings, pipelines=pipelines, repository=repository, buckets=buckets, topic=topic
+                settings=settings,
+                pipelines=pipelines,
+                repository=repository,
+                buckets=buckets,
+                topic=topic,
+                network=network,
             ),
         )
         cdk.CfnOutput(self, "DataDistributionArn", value=experiment.state_machine.state_machine_arn)

@@ -6,20 +6,34 @@ The file is settings/<environment>.toml; `-c name=value` on the CDK's command li
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import json
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
+
 
 # The only retention periods that CloudWatch Logs knows.
 LOG_RETENTION_DAYS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
+# The services that a private network may have endpoints of, by the ends of their endpoints' names.
+Service = Literal[
+    "ecr.api", "ecr.dkr", "kms", "logs", "monitoring", "sagemaker.api", "sagemaker.runtime", "sns", "states", "sts"
+]
 FILES: Final = Path(__file__).resolve().parents[1] / "settings"
 # The context key that names the environment; cdk.json says which one it is when nothing is said.
 _ENVIRONMENT: Final = "environment"
@@ -66,6 +80,20 @@ def _free_tags(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
+def _private_range(cidr: str) -> str:
+    """A range of private addresses with room for three subnets, written as its first address."""
+    network = ipaddress.IPv4Network(cidr)
+    if not network.is_private or not 16 <= network.prefixlen <= 24:
+        raise ValueError(cidr)
+    return cidr
+
+
+def _without_repetition(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError(values)
+    return values
+
+
 def _setting(doc: str, expected: str, **constraints: Any) -> Any:
     """A field with the words that docs/settings.md and the error message need."""
     return Field(description=doc, json_schema_extra={"expected": expected}, **constraints)
@@ -92,6 +120,23 @@ class Need(BaseModel):
     spot: int = Field(default=0, ge=0, le=10_000)
     processing: int = Field(default=0, ge=0, le=10_000)
     hosting: int = Field(default=0, ge=0, le=10_000)
+
+
+class ExistingVpc(BaseModel):
+    """Subnets and security groups that somebody else looks after."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = Field(min_length=1, max_length=16)
+    security_groups: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")], ...] = Field(
+        min_length=1, max_length=5
+    )
+
+
+def _only_vpc(vpc: ExistingVpc | None, info: ValidationInfo) -> ExistingVpc | None:
+    if vpc is not None and info.data.get("network") == "private":
+        raise ValueError(vpc)
+    return vpc
 
 
 class Settings(BaseModel):
@@ -246,6 +291,35 @@ class Settings(BaseModel):
         "its price, or as it is.",
         "basic, enhanced or none",
         default="basic",
+    )
+    network: Literal["none", "private"] = _setting(
+        "Where jobs and models have their network interfaces: in SageMaker's own network, or in a VPC that a stack "
+        "makes for them, without a way to the internet (docs/network.md).",
+        "none or private",
+        default="none",
+    )
+    network_cidr: Annotated[str, AfterValidator(_private_range)] = _setting(
+        "Addresses of the private network.",
+        "a range of private IPv4 addresses from /16 to /24, such as 10.40.0.0/16",
+        default="10.40.0.0/16",
+    )
+    network_zones: int = _setting(
+        "In how many availability zones the private network has a subnet.", "2 or 3", default=2, ge=2, le=3
+    )
+    network_services: Annotated[tuple[Service, ...], BeforeValidator(_as_list), AfterValidator(_without_repetition)] = (
+        _setting(
+            "AWS services that can be reached from the private network, beside Amazon S3; each costs by hour and zone.",
+            f"a list out of {', '.join(get_args(Service))}, each once at most",
+            default=get_args(Service),
+        )
+    )
+    vpc: Annotated[
+        ExistingVpc | None, BeforeValidator(_as_object), BeforeValidator(_blank_is_none), AfterValidator(_only_vpc)
+    ] = _setting(
+        "Subnets and security groups of a VPC there is, for jobs and models, in the place of a private network.",
+        'an object such as {"subnets": ["subnet-0123abcd"], "security_groups": ["sg-0123abcd"]} with at most 16 '
+        "subnets and 5 groups, and network must be none",
+        default=None,
     )
 
     @property

@@ -14,6 +14,7 @@ from constructs import Construct
 from containers import catalogue
 from stacks.base import HouseStack, camel
 from stacks.constructs.buckets import Buckets
+from stacks.constructs.network import Network
 from stacks.constructs.pipeline_functions import PipelineFunctions, PipelineFunctionsProps
 from stacks.constructs.training_pipeline import TrainingPipeline, TrainingPipelineProps
 from stacks.settings import Settings
@@ -28,6 +29,7 @@ class TrainingStackProps:
     images: Mapping[str, ecr_assets.DockerImageAsset]
     topic: sns.ITopic
     hosting_role: iam.IRole
+    network: Network | None
 
 
 class TrainingStack(HouseStack):
@@ -53,6 +55,7 @@ class TrainingStack(HouseStack):
                     functions=functions,
                     topic=props.topic,
                     hosting_role=props.hosting_role,
+                    network=props.network,
                 ),
             )
             self.pipelines[name] = pipeline

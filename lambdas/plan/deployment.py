@@ -30,6 +30,11 @@ def deployment(algorithm: Algorithm, request: Request, site: Site, base: str) ->
     wanted = request.batch is None and (request.endpoint is not None or not spoken_of)
     endpoint = request.endpoint or Endpoint(name=request.name or algorithm.name.replace("_", "-"))
     _check(endpoint)
+    if wanted and endpoint.serverless is not None and site.vpc is not None:
+        raise InvalidJobError(
+            "endpoint.serverless is given, but models of this deployment are in a VPC, where none is serverless; "
+            "give instance_count, or deploy without a network of your own."
+        )
     count = endpoint.instance_count or (endpoint.scaling and endpoint.scaling.min_instances)
     count = count or algorithm.serving.instance_count
     alarms = endpoint_alarms(endpoint, site)

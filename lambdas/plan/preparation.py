@@ -11,7 +11,7 @@ from lambdas.plan.inputs import HoldsData, check_address
 from lambdas.plan.instances import check_instance_type
 from lambdas.plan.request import Channel, Preparation, Request
 from lambdas.plan.site import Site
-from lambdas.plan.training import MARGIN_S
+from lambdas.plan.training import MARGIN_S, vpc_config
 from lambdas.plan.wording import suggestion
 
 _FOLDER = "/opt/ml/processing"
@@ -93,6 +93,7 @@ def preparation_job(
         "NetworkConfig": {
             "EnableNetworkIsolation": algorithm.network_isolation,
             "EnableInterContainerTrafficEncryption": asked.instance_count > 1 and site.inter_container_encryption,
+            **vpc_config(site),
         },
         "TimeoutSeconds": asked.max_runtime_s + MARGIN_S,
     }

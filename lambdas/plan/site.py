@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -9,7 +11,8 @@ class Site(BaseModel):
     """Names, buckets, key, image and roles of one algorithm's pipeline, and what its owner has settled.
 
     `prices_usd_per_hour` is by instance type; `max_cost_usd` of an execution, None for no limit;
-    `endpoint_alarms` says whether endpoints of which nothing else is said have alarms.
+    `endpoint_alarms` says whether endpoints of which nothing else is said have alarms; `vpc` is the VpcConfig of jobs
+    and models, None where they have none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,3 +28,4 @@ class Site(BaseModel):
     prices_usd_per_hour: dict[str, float] = {}
     max_cost_usd: float | None = None
     endpoint_alarms: bool = False
+    vpc: dict[Literal["Subnets", "SecurityGroupIds"], list[str]] | None = None

@@ -85,11 +85,17 @@ def training_job(
         "StoppingCondition": stopping,
         "EnableNetworkIsolation": algorithm.network_isolation,
         "EnableManagedSpotTraining": asked.spot,
+        **vpc_config(site),
         "EnableInterContainerTrafficEncryption": count > 1 and site.inter_container_encryption,
         "TimeoutSeconds": longest + MARGIN_S,
         "OnDemandStoppingCondition": {"MaxRuntimeInSeconds": runtime},
         "MaxInterruptions": _interruptions(asked),
     }
+
+
+def vpc_config(site: Site) -> dict[str, Any]:
+    """The field VpcConfig of a job, where jobs have one."""
+    return {"VpcConfig": site.vpc} if site.vpc else {}
 
 
 def checkpoints(algorithm: Algorithm, site: Site, base: str) -> str:

@@ -11,7 +11,7 @@ from contract.specification import Algorithm, Hyperparameter, InvalidJobError
 from lambdas.plan.names import tuning_name
 from lambdas.plan.request import Channel, Request, Tuning
 from lambdas.plan.site import Site
-from lambdas.plan.training import MARGIN_S, Values
+from lambdas.plan.training import MARGIN_S, Values, vpc_config
 from lambdas.plan.wording import shown, suggestion
 
 _LISTS = {"int": "IntegerParameterRanges", "float": "ContinuousParameterRanges"}
@@ -51,6 +51,7 @@ def tuning_job(
         "StaticHyperParameters": static,
         "RoleArn": site.training_role,
         **{field: training[field] for field in _OF_THE_JOB},
+        **vpc_config(site),
         **({"CheckpointConfig": training["CheckpointConfig"]} if training["EnableManagedSpotTraining"] else {}),
     }
     return {

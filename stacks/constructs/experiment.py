@@ -22,6 +22,7 @@ from stacks.constructs.buckets import Buckets
 from stacks.constructs.experiment_role import ExperimentRole, ExperimentRoleProps
 from stacks.constructs.experiment_states import definition
 from stacks.constructs.function_code import contract_layer
+from stacks.constructs.network import Network, let_join
 from stacks.constructs.pipeline_function import PipelineFunction, PipelineFunctionProps
 from stacks.constructs.state_machine import state_machine
 from stacks.constructs.statements import sagemaker_operations
@@ -44,6 +45,7 @@ class ExperimentProps:
     repository: ecr.IRepository
     buckets: Buckets
     topic: sns.ITopic
+    network: Network | None
 
 
 class Experiment(Construct):
@@ -75,7 +77,7 @@ class Experiment(Construct):
             self,
             settings=props.settings,
             comment="experiments",
-            definition=definition(self._site()),
+            definition=definition(self._site(), props.network.vpc_config() if props.network else None),
             substitutions={
                 **{f"{function.node.id}Function": function.function.function_arn for function in self.functions},
                 **{
@@ -87,6 +89,7 @@ class Experiment(Construct):
                 "ModelBucket": props.buckets.models.bucket_name,
                 "Key": props.buckets.key.key_arn,
                 "Topic": props.topic.topic_arn,
+                **(props.network.substitutions() if props.network else {}),
             },
             role=role,
         )
@@ -114,7 +117,7 @@ class Experiment(Construct):
 
     def _evaluation_role(self) -> iam.Role:
         """As whom models of batch transforms run."""
-        return BatchRole(
+        role = BatchRole(
             self,
             "Evaluation",
             BatchRoleProps(
@@ -128,6 +131,9 @@ class Experiment(Construct):
                 ),
             ),
         ).role
+        if self._props.network is not None:
+            let_join(role, self._props.network)
+        return role
 
     def _plan(self) -> PipelineFunction:
         look = iam.PolicyStatement(

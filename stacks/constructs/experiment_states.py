@@ -21,20 +21,21 @@ _ARM = {"arm.$": "$.arm"}
 _WITH_OUTPUT = {**_ARM, "output.$": "$.output"}
 
 
-def definition(site: Mapping[str, Any]) -> dict[str, Any]:
+def definition(site: Mapping[str, Any], vpc: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The state machine of experiments.
 
     Args:
         site: what the plan needs to know of the deployment (lambdas/experiment_plan/plan.py).
+        vpc: the VpcConfig of models, if they have one.
     """
     return {
         "Comment": "Train, time and compare an algorithm under several distributions of its data",
         "StartAt": "Receive",
-        "States": {**_planning(site), **_cleaning_up(), **_ending()},
+        "States": {**_planning(site, vpc), **_cleaning_up(), **_ending()},
     }
 
 
-def _planning(site: Mapping[str, Any]) -> dict[str, State]:
+def _planning(site: Mapping[str, Any], vpc: Mapping[str, Any] | None) -> dict[str, State]:
     return {
         "Receive": receive("Plan"),
         "Plan": function(
@@ -56,7 +57,7 @@ def _planning(site: Mapping[str, Any]) -> dict[str, State]:
                 "test.$": "$.plan.test",
                 "execution.$": "$$.Execution.Id",
             },
-            "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "Run", "States": _arm()},
+            "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "Run", "States": _arm(vpc)},
             "ResultPath": "$.arms",
             "Catch": catch("Arms", _CLEAN_UP),
             "Next": _CLEAN_UP,
@@ -64,7 +65,7 @@ def _planning(site: Mapping[str, Any]) -> dict[str, State]:
     }
 
 
-def _arm() -> dict[str, State]:
+def _arm(vpc: Mapping[str, Any] | None) -> dict[str, State]:
     """What is done for each arm; what fails there fails the map."""
     return {
         "Run": {
@@ -102,6 +103,7 @@ def _arm() -> dict[str, State]:
                 "ExecutionRoleArn": "${EvaluationRole}",
                 "PrimaryContainer": {"Image.$": "$.measured.image", "ModelDataUrl.$": "$.measured.model_s3_uri"},
                 "EnableNetworkIsolation.$": "$.measured.isolated",
+                **({} if vpc is None else {"VpcConfig": dict(vpc)}),
             },
             "$.model",
             "Transform",

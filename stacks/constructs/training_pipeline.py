@@ -17,6 +17,7 @@ from contract.specification import Algorithm
 from stacks.base import removal_policy
 from stacks.constructs.batch_role import BatchRole, BatchRoleProps
 from stacks.constructs.buckets import Buckets
+from stacks.constructs.network import Network, let_join
 from stacks.constructs.pipeline_functions import PipelineFunctions
 from stacks.constructs.pipeline_role import PipelineRole, PipelineRoleProps
 from stacks.constructs.pipeline_states import definition
@@ -41,6 +42,7 @@ class TrainingPipelineProps:
     functions: PipelineFunctions
     topic: sns.ITopic
     hosting_role: iam.IRole
+    network: Network | None
 
 
 class TrainingPipeline(Construct):
@@ -64,6 +66,9 @@ class TrainingPipeline(Construct):
                 reasons=("The algorithm's own part of the data.", "Answers are named after executions."),
             ),
         ).role
+        if props.network is not None:
+            for role in (self.training_role, self.preparation_role, self.batch_role):
+                let_join(role, props.network)
         self.model_group = sagemaker.CfnModelPackageGroup(
             self,
             "Models",
@@ -115,6 +120,7 @@ class TrainingPipeline(Construct):
             "DataBucket": props.buckets.data.bucket_name,
             "ModelBucket": props.buckets.models.bucket_name,
             "Key": props.buckets.key.key_arn,
+            **(props.network.substitutions() if props.network else {}),
         }
 
     def _site(self) -> dict[str, Any]:
@@ -131,6 +137,7 @@ class TrainingPipeline(Construct):
             "prices_usd_per_hour": self._props.settings.prices_usd_per_hour,
             "max_cost_usd": self._props.settings.max_cost_usd,
             "endpoint_alarms": self._props.settings.endpoint_alarms,
+            **({"vpc": self._props.network.vpc_config()} if self._props.network else {}),
         }
 
     @property

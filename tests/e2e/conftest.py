@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,12 +155,14 @@ class Deployment:
 
 
 @contextmanager
-def deployment_in(state: Path, runner: RunnerName = "process") -> Iterator[Deployment]:
-    """The app, deployed with the CDK's command line to an embedded cloud of its own."""
+def deployment_in(
+    state: Path, runner: RunnerName = "process", settings: Mapping[str, str] | None = None
+) -> Iterator[Deployment]:
+    """The app, deployed with the CDK's command line to an embedded cloud of its own, with these settings besides."""
     lifecycle.up(state, free_port(), runner)
     try:
         target = running_embedded_cloud(state)
-        deployment.deploy(target, {}, print)
+        deployment.deploy(target, settings or {}, print)
         yield Deployment(target, resources.find(target))
     finally:
         lifecycle.down(state)

@@ -5,7 +5,17 @@
 
 from __future__ import annotations
 
-from kindling.localcloud.resources import compute, events, identity, messaging, roles, sagemaker, scaling, storage
+from kindling.localcloud.resources import (
+    compute,
+    events,
+    identity,
+    messaging,
+    network,
+    roles,
+    sagemaker,
+    scaling,
+    storage,
+)
 from kindling.localcloud.resources.base import ResourceType
 
 TYPES: tuple[type[ResourceType], ...] = (
@@ -14,6 +24,7 @@ TYPES: tuple[type[ResourceType], ...] = (
     *identity.TYPES,
     *messaging.TYPES,
     *compute.TYPES,
+    *network.TYPES,
     *events.TYPES,
     *sagemaker.TYPES,
     *scaling.TYPES,

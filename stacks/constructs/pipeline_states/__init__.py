@@ -34,15 +34,16 @@ def definition(algorithm: Algorithm, site: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         site: what the Plan function needs to know of the deployment (lambdas/plan/site.py).
     """
+    networked = "vpc" in site
     return {
         "Comment": f"Train, evaluate and deploy {algorithm.name}",
         "StartAt": "Receive",
         "States": {
             **_beginning(algorithm, site),
-            **training_states(algorithm),
+            **training_states(algorithm, networked=networked),
             **release_states(algorithm),
-            **batch_states(),
-            **deployment_states(algorithm, str(site["name_prefix"])),
+            **batch_states(networked=networked),
+            **deployment_states(algorithm, str(site["name_prefix"]), networked=networked),
             **success_states(algorithm),
             **failure_states(algorithm),
         },

@@ -6,11 +6,11 @@ from contract.specification import Algorithm
 from stacks.constructs.state_kinds import POLL_S, State, call, choice, function, job, who
 
 
-def batch_states() -> dict[str, State]:
-    """Answers to all records of a batch, by a model that is there for these alone."""
+def batch_states(*, networked: bool) -> dict[str, State]:
+    """Answers to all records of a batch, by a model that is there for these alone; `networked`: in a VPC."""
     fields = ("TransformInput", "TransformOutput", "TransformResources", "BatchStrategy")
     return {
-        "CreateBatchModel": _model("CreateBatchModel", "${BatchRole}", "Batch", "Batch"),
+        "CreateBatchModel": _model("CreateBatchModel", "${BatchRole}", "Batch", "Batch", networked=networked),
         "Batch": job(
             "Batch",
             "createTransformJob",
@@ -54,8 +54,11 @@ def batch_states() -> dict[str, State]:
     }
 
 
-def deployment_states(algorithm: Algorithm, ours: str) -> dict[str, State]:
-    """From a model that may be deployed to one that answered; `ours` begins the names of what the pipeline made."""
+def deployment_states(algorithm: Algorithm, ours: str, *, networked: bool) -> dict[str, State]:
+    """From a model that may be deployed to one that answered; `networked` ones have a VpcConfig.
+
+    `ours` begins the names of what the pipeline made.
+    """
     target = {
         "EndpointName.$": "$.plan.deployment.endpoint_name",
         "EndpointConfigName.$": "$.plan.deployment.config_name",
@@ -63,7 +66,9 @@ def deployment_states(algorithm: Algorithm, ours: str) -> dict[str, State]:
     tags = {"Tags.$": "$.plan.tags"}
     update = {"DeploymentConfig.$": "$.plan.deployment.update"}
     return {
-        "CreateModel": _model("CreateModel", "${HostingRole}", "CreateEndpointConfig", "CreateModel"),
+        "CreateModel": _model(
+            "CreateModel", "${HostingRole}", "CreateEndpointConfig", "CreateModel", networked=networked
+        ),
         "CreateEndpointConfig": call(
             "CreateEndpointConfig",
             {
@@ -139,7 +144,7 @@ def deployment_states(algorithm: Algorithm, ours: str) -> dict[str, State]:
     }
 
 
-def _model(state: str, role: str, then: str, of: str) -> State:
+def _model(state: str, role: str, then: str, of: str, *, networked: bool) -> State:
     return call(
         state,
         {
@@ -150,6 +155,7 @@ def _model(state: str, role: str, then: str, of: str) -> State:
                 "ModelDataUrl.$": "$.job.ModelArtifacts.S3ModelArtifacts",
             },
             "EnableNetworkIsolation.$": "$.plan.training.EnableNetworkIsolation",
+            **({"VpcConfig.$": "$.plan.training.VpcConfig"} if networked else {}),
             "Tags.$": "$.plan.tags",
         },
         "$.model",

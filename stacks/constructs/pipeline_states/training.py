@@ -14,9 +14,10 @@ _FIELDS = (
 )
 
 
-def training_states(algorithm: Algorithm) -> dict[str, State]:
-    """Prepare, Tune and Train, each if it is wanted, then Evaluate."""
-    return {**_preparation(), **_tuning(), **_train(), **_spot(algorithm), **_evaluation(algorithm)}
+def training_states(algorithm: Algorithm, *, networked: bool) -> dict[str, State]:
+    """Prepare, Tune and Train, each if it is wanted, then Evaluate; `networked` jobs have a VpcConfig."""
+    fields = (*_FIELDS, "VpcConfig") if networked else _FIELDS
+    return {**_preparation(), **_tuning(), **_train(fields), **_spot(algorithm, fields), **_evaluation(algorithm)}
 
 
 def _preparation() -> dict[str, State]:
@@ -90,16 +91,16 @@ def _tuning() -> dict[str, State]:
     }
 
 
-def _train() -> dict[str, State]:
+def _train(fields: Sequence[str]) -> dict[str, State]:
     return {
         "OnSpot": choice(
             {"Variable": "$.plan.training.EnableManagedSpotTraining", "BooleanEquals": True}, "TrainOnSpot", "Train"
         ),
-        "Train": _training_job("Train", "", then="Evaluate", StoppingCondition="StoppingCondition"),
+        "Train": _training_job("Train", "", fields, then="Evaluate", StoppingCondition="StoppingCondition"),
     }
 
 
-def _spot(algorithm: Algorithm) -> dict[str, State]:
+def _spot(algorithm: Algorithm, fields: Sequence[str]) -> dict[str, State]:
     """A job on hosts that may be taken away at any time, and beside it a watch that ends it when they are too often.
 
     The job keeps its checkpoints where the next hosts find them, on spot or on demand.
@@ -110,10 +111,11 @@ def _spot(algorithm: Algorithm) -> dict[str, State]:
         "max_interruptions.$": "$.plan.training.MaxInterruptions",
         "attempts": TRAINING_ATTEMPTS,
     }
+    fields = (*fields, "CheckpointConfig")
     branch = _training_job(
         "OnSpotHosts",
         "s",
-        "CheckpointConfig",
+        fields,
         then=None,
         StoppingCondition="StoppingCondition",
     )
@@ -147,7 +149,7 @@ def _spot(algorithm: Algorithm) -> dict[str, State]:
             "Next": "Rollback",
         },
         "TrainOnDemand": _training_job(
-            "Train", "", "CheckpointConfig", then="Evaluate", StoppingCondition="OnDemandStoppingCondition"
+            "Train", "", fields, then="Evaluate", StoppingCondition="OnDemandStoppingCondition"
         ),
     }
 
@@ -175,11 +177,19 @@ def _watch(watched: dict[str, Any]) -> dict[str, State]:
     }
 
 
-def _training_job(of: str, letter: str, *more: str, then: str | None, StoppingCondition: str) -> State:  # noqa: N803
-    """A training job, with `more` fields of the request than every job has.
+def _training_job(
+    of: str,
+    letter: str,
+    fields: Sequence[str],
+    *,
+    then: str | None,
+    StoppingCondition: str,  # noqa: N803
+) -> State:
+    """A training job.
 
     Args:
         letter: before the attempt's number in the job's name.
+        fields: those of the request that the plan has ready.
         then: None in a branch, which ends with the job and leaves failures to the state that it is in.
     """
     spot = then is None
@@ -193,7 +203,7 @@ def _training_job(of: str, letter: str, *more: str, then: str | None, StoppingCo
             "HyperParameters.$": "$.chosen.hyperparameters",
             "StoppingCondition.$": f"$.plan.training.{StoppingCondition}",
             "EnableManagedSpotTraining": spot,
-            **_taken("$.plan.training", (*_FIELDS, *more)),
+            **_taken("$.plan.training", fields),
         },
         "$.plan.training.TimeoutSeconds",
         "$.job",

@@ -1,0 +1,73 @@
+"""A deployment with a network of its own: everything that runs has its interfaces there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gensim.test.utils import datapath
+
+from kindling import resources
+from tests.e2e.conftest import SMALL, Deployment, deployment_in
+
+PRIVATE = {"network": "private", "network_zones": "3"}
+
+
+@pytest.fixture(scope="module")
+def networked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with deployment_in(tmp_path_factory.mktemp("private"), settings=PRIVATE) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def vpc_config(networked: Deployment) -> dict[str, list[str]]:
+    """What the network's stack says of itself."""
+    made = resources.outputs(networked.target, "KindlingNetwork")
+    assert made is not None
+    return {"Subnets": made["SubnetIds"].split(","), "SecurityGroupIds": [made["SecurityGroupId"]]}
+
+
+@pytest.fixture(scope="module")
+def corpus(networked: Deployment) -> str:
+    return networked.upload(Path(datapath("lee_background.cor")), "lee")
+
+
+def test_the_network_has_no_way_to_the_internet(networked: Deployment, vpc_config: dict[str, list[str]]) -> None:
+    ec2 = networked.client("ec2")
+    subnets = ec2.describe_subnets(SubnetIds=vpc_config["Subnets"])["Subnets"]
+    assert len({subnet["AvailabilityZone"] for subnet in subnets}) == 3
+    (vpc,) = {subnet["VpcId"] for subnet in subnets}
+    assert not ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc]}])[
+        "InternetGateways"
+    ]
+    assert not ec2.describe_nat_gateways(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NatGateways"]
+
+
+def test_a_run_trains_tunes_and_serves_inside_the_network(
+    networked: Deployment, corpus: str, vpc_config: dict[str, list[str]]
+) -> None:
+    ended = networked.run(
+        {
+            "inputs": {"train": corpus},
+            "hyperparameters": SMALL,
+            "tuning": {
+                "metric": "train:mean_rho",
+                "ranges": {"learning_rate": [0.01, 0.05]},
+                "jobs": 1,
+                "then": "train",
+            },
+            "endpoint": {"name": "inside"},
+        }
+    )
+    assert ended["status"] == "SUCCEEDED", ended.get("cause")
+    output: dict[str, Any] = json.loads(ended["output"])
+    sagemaker = networked.client("sagemaker")
+    trained = sagemaker.describe_training_job(TrainingJobName=output["training"]["job_name"])
+    tuned = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=output["tuning"]["job_name"])
+    config = sagemaker.describe_endpoint(EndpointName="inside")["EndpointConfigName"]
+    (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+    model = sagemaker.describe_model(ModelName=variant["ModelName"])
+    assert trained["VpcConfig"] == tuned["TrainingJobDefinition"]["VpcConfig"] == model["VpcConfig"] == vpc_config
