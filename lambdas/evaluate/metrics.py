@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+# What a tuning job calls one of its training jobs' own metrics, once more.
+_OBJECTIVE = "ObjectiveMetric"
+
 
 class UnfinishedJobError(RuntimeError):
     """The job ended without a model. The message is one sentence."""
@@ -14,7 +17,7 @@ class UnfinishedJobError(RuntimeError):
 def metrics_of(job: Mapping[str, Any]) -> dict[str, float]:
     """The last value of each metric that a job's description lists; those that are no finite number are left out."""
     found = {entry["MetricName"]: float(entry["Value"]) for entry in job.get("FinalMetricDataList") or ()}
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+    return {name: value for name, value in found.items() if math.isfinite(value) and name != _OBJECTIVE}
 
 
 def value_of(metric: str, metrics: Mapping[str, float], details: Mapping[str, Any]) -> float | None:

@@ -92,6 +92,11 @@ def test_a_metric_is_the_jobs_or_else_the_evaluations() -> None:
     assert value_of(RHO, {}, {}) is None
 
 
+def test_a_tuning_jobs_objective_is_not_one_more_metric() -> None:
+    listed = [{"MetricName": name, "Value": 0.6} for name in ("train:mean_rho", "ObjectiveMetric")]
+    assert metrics_of({"FinalMetricDataList": listed}) == {"train:mean_rho": 0.6}
+
+
 def test_the_last_value_of_a_metric_counts_and_no_number_is_left_out() -> None:
     listed = [
         {"MetricName": RHO, "Value": 0.1},
