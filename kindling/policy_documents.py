@@ -45,11 +45,12 @@ class UnknownValueError(ValueError):
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy document and where it stands: the resource's path in the construct tree and the property's."""
+    """A policy document and where it stands: the resource's path in the construct tree, the property's, its type."""
 
     resource: str
     property: str
     document: dict[str, Any]
+    type: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Documents:
                 document = resolver.resolve(written)
                 if where in _ABOUT_ITSELF:
                     _name_itself(document, resolver.arn(logical_id))
-                yield Policy(path_of(logical_id, resource), where, document)
+                yield Policy(path_of(logical_id, resource), where, document, resource["Type"])
 
     def roles(self) -> list[Role]:
         """Every role with its statements, those of policies that are resources of their own included.
@@ -184,7 +185,7 @@ class Resolver:
 
     def _getatt(self, argument: list[str]) -> str:
         name, attribute = argument
-        if attribute == "Name":
+        if attribute in ("Name", "GroupId"):
             return self._name(name)
         if attribute != "Arn":
             raise UnknownValueError(f"a policy in {self._stack} has {name}.{attribute}, which is not resolved here")
