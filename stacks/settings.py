@@ -24,6 +24,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from stacks.trigger import InvalidTriggerError, Trigger, triggers_of
 
 # The only retention periods that CloudWatch Logs knows.
 LOG_RETENTION_DAYS: Final = (
@@ -321,6 +322,12 @@ class Settings(BaseModel):
         "subnets and 5 groups, and network must be none",
         default=None,
     )
+    triggers: Annotated[tuple[Trigger, ...], BeforeValidator(triggers_of)] = _setting(
+        "What starts pipelines by itself: times, and objects that arrive in the data bucket (docs/triggers.md).",
+        'a list of objects such as {"name": "nightly", "algorithm": "blazingtext", "schedule": "rate(1 day)", '
+        '"input": {"inputs": {"train": "s3://{data}/blazingtext/text8"}}}',
+        default=(),
+    )
 
     @property
     def prefix(self) -> str:
@@ -340,10 +347,13 @@ class Settings(BaseModel):
         try:
             return cls.model_validate({**written, **ours})
         except ValidationError as error:
-            key = str(error.errors()[0]["loc"][0])
-            if key in ours:
-                raise InvalidSettingError(cls._sentence("The context key ", key, ours[key])) from None
-            raise InvalidSettingError(cls._sentence(f"settings/{environment}.toml: ", key, written[key])) from None
+            first = error.errors()[0]
+            key = str(first["loc"][0])
+            where, value = ("The context key ", ours) if key in ours else (f"settings/{environment}.toml: ", written)
+            reason = first.get("ctx", {}).get("error")
+            if isinstance(reason, InvalidTriggerError):
+                raise InvalidSettingError(f"{where}{key}: {reason}.") from None
+            raise InvalidSettingError(cls._sentence(where, key, value[key])) from None
 
     @classmethod
     def of_environment(cls, environment: str, files: Path = FILES) -> Settings:

@@ -17,6 +17,7 @@ from stacks.constructs.buckets import Buckets
 from stacks.constructs.network import Network
 from stacks.constructs.pipeline_functions import PipelineFunctions, PipelineFunctionsProps
 from stacks.constructs.training_pipeline import TrainingPipeline, TrainingPipelineProps
+from stacks.constructs.triggers import Triggers, TriggersProps
 from stacks.settings import Settings
 
 
@@ -33,7 +34,7 @@ class TrainingStackProps:
 
 
 class TrainingStack(HouseStack):
-    """Every algorithm's pipeline, and the functions that they share."""
+    """Every algorithm's pipeline, the functions that they share, and what starts pipelines by itself."""
 
     def __init__(self, scope: Construct, id: str, *, props: TrainingStackProps) -> None:
         super().__init__(scope, id, settings=props.settings, description="Kindling: training pipelines")
@@ -60,3 +61,15 @@ class TrainingStack(HouseStack):
             )
             self.pipelines[name] = pipeline
             cdk.CfnOutput(self, f"{camel(name)}StateMachineArn", value=pipeline.state_machine.state_machine_arn)
+        # In this stack and none of its own, which would go on starting runs when the settings have no trigger any more.
+        if props.settings.triggers:
+            Triggers(
+                self,
+                "Triggers",
+                TriggersProps(
+                    settings=props.settings,
+                    machines={name: pipeline.state_machine for name, pipeline in self.pipelines.items()},
+                    data=props.buckets.data,
+                    topic=props.topic,
+                ),
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -33,9 +34,12 @@ class Buckets(Construct):
             removal_policy=removal_policy(settings),
         )
         let_logs_use(self.key, settings)
+        self._let_alarms_use_the_key()
         self.access_logs = self._access_logs()
         self.data = self._bucket("Data")
         self.models = self._bucket("Models")
+        if any(trigger.arrival for trigger in settings.triggers):
+            self._announce_arrivals()
         acknowledge(
             self,
             {
@@ -75,6 +79,27 @@ class Buckets(Construct):
             },
         )
         return bucket
+
+    def _let_alarms_use_the_key(self) -> None:
+        """Have alarms of this account publish to topics that are encrypted with the key."""
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="EncryptAlarms",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=["*"],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+            )
+        )
+
+    def _announce_arrivals(self) -> None:
+        """Have the data bucket tell EventBridge of its objects, which costs as much as the bucket is busy."""
+        bucket = self.data.node.default_child
+        assert isinstance(bucket, s3.CfnBucket)
+        # Not by the bucket's own `event_bridge_enabled`, which makes a custom resource.
+        bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+        )
 
     def _bucket(self, id: str) -> s3.Bucket:
         return s3.Bucket(
