@@ -20,7 +20,7 @@ UV := $(BIN)/uv
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements/kindling.txt)
 # Compiled now, once: a start of the embedded cloud imports a thousand modules, and some systems keep none compiled.
 INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
-PACKAGES := kindling stacks lambdas containers tests benchmarks examples app.py
+PACKAGES := kindling stacks lambdas containers tests benchmarks examples app.py account.py
 ALGORITHMS := $(patsubst containers/%/algorithm.toml,%,$(wildcard containers/*/algorithm.toml))
 # Algorithms' tests run in the algorithms' own environments, the rest in .venv.
 HOUSE_TESTS := tests containers/contract

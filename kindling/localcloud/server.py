@@ -47,6 +47,7 @@ SEAMS = (
 # what they import takes longer than all the rest.
 LATE_SEAMS = {
     "lambda": ("kindling.localcloud.functions",),
+    "events": ("kindling.localcloud.event_rules",),
     "cloudformation": (
         "kindling.localcloud.cloudformation",
         "kindling.localcloud.change_sets",

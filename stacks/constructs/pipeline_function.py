@@ -25,7 +25,8 @@ _POWERTOOLS_LAYER = "arn:${AWS::Partition}:lambda:${AWS::Region}:017000801446:la
 class PipelineFunctionProps:
     """A function: its folder below lambdas/, the other folders it imports, and the only calls that it makes.
 
-    `wildcards` gives the reason for each ARN with a wildcard in `statements`, `findings` for findings named otherwise.
+    `wildcards` gives the reason for each ARN with a wildcard in `statements`, `findings` for findings named otherwise;
+    `page` documents its input and output.
     """
 
     settings: Settings
@@ -37,6 +38,7 @@ class PipelineFunctionProps:
     layers: Sequence[lambda_.ILayerVersion] = ()
     memory_mb: int = 256
     timeout_s: int = 60
+    page: str = "docs/pipeline.md"
 
 
 class PipelineFunction(Construct):
@@ -58,7 +60,7 @@ class PipelineFunction(Construct):
         return iam.Role(
             self,
             "Role",
-            description=f"Lambda function {props.folder} of the state machines",
+            description=f"Lambda function {props.folder} ({props.page})",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies={"Function": iam.PolicyDocument(statements=[logs, *props.statements])},
         )
@@ -69,7 +71,7 @@ class PipelineFunction(Construct):
             return lambda_.Function(
                 self,
                 "Function",
-                description=f"{props.settings.name}: {props.folder} (docs/pipeline.md)",
+                description=f"{props.settings.name}: {props.folder} ({props.page})",
                 # The version that the house is tested with.
                 runtime=lambda_.Runtime.PYTHON_3_11,
                 architecture=lambda_.Architecture.X86_64,

@@ -13,6 +13,7 @@ from tests.localcloud.conftest import zipped
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "every-type"
+_BY_REFERENCE = ("Key", "Bucket", "Topic", "Layer", "Machine", "ManagedPolicy", "Subscription", "Permission")
 
 
 def trust(service: str) -> dict[str, Any]:
@@ -23,6 +24,10 @@ def trust(service: str) -> dict[str, Any]:
 def allow(action: str, resource: Any = "*", **more: Any) -> dict[str, Any]:
     statement = {"Effect": "Allow", "Action": action, "Resource": resource, **more}
     return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def every(days: int) -> str:
+    return "rate(1 day)" if days == 1 else f"rate({days} days)"
 
 
 def machine(result: str) -> str:
@@ -107,8 +112,83 @@ def template(word: str, days: int, extra: dict[str, Any] | None = None) -> dict[
                 "DefinitionString": machine(word),
             },
         ),
+        "ManagedPolicy": (
+            "AWS::IAM::ManagedPolicy",
+            {"ManagedPolicyName": "every-type", "PolicyDocument": allow(f"sqs:{word}")},
+        ),
+        "Subscription": (
+            "AWS::SNS::Subscription",
+            {"TopicArn": {"Ref": "Topic"}, "Protocol": "email", "Endpoint": f"{word}@example.org"},
+        ),
+        "Permission": (
+            "AWS::Lambda::Permission",
+            {
+                "FunctionName": {"Ref": "Function"},
+                "Action": "lambda:InvokeFunction",
+                "Principal": f"{word}.amazonaws.com",
+            },
+        ),
+        "Rule": (
+            "AWS::Events::Rule",
+            {
+                "Name": "every-type",
+                "ScheduleExpression": every(days),
+                "Targets": [{"Id": word, "Arn": {"Fn::GetAtt": ["Function", "Arn"]}, "Input": json.dumps(word)}],
+            },
+        ),
+        "Alarm": (
+            "AWS::CloudWatch::Alarm",
+            {
+                "AlarmName": "every-type",
+                "AlarmDescription": word,
+                "Namespace": "every",
+                "MetricName": "type",
+                "Statistic": "Sum",
+                "Period": 60,
+                "EvaluationPeriods": 1,
+                "Threshold": days,
+                "ComparisonOperator": "GreaterThanThreshold",
+            },
+        ),
+        "Budget": (
+            "AWS::Budgets::Budget",
+            {
+                "Budget": {
+                    "BudgetName": "every-type",
+                    "BudgetType": "COST",
+                    "TimeUnit": "MONTHLY",
+                    "BudgetLimit": {"Amount": days, "Unit": "USD"},
+                },
+                "NotificationsWithSubscribers": [
+                    {
+                        "Notification": {
+                            "NotificationType": "ACTUAL",
+                            "ComparisonOperator": "GREATER_THAN",
+                            "Threshold": days,
+                        },
+                        "Subscribers": [{"SubscriptionType": "SNS", "Address": {"Ref": "Topic"}}],
+                    }
+                ],
+            },
+        ),
+        "Scanning": (
+            "AWS::ECR::RegistryScanningConfiguration",
+            {
+                "ScanType": "BASIC",
+                "Rules": [
+                    {
+                        "ScanFrequency": "SCAN_ON_PUSH",
+                        "RepositoryFilters": [{"Filter": f"{word}*", "FilterType": "WILDCARD"}],
+                    }
+                ],
+            },
+        ),
+        "Analyzer": ("AWS::AccessAnalyzer::Analyzer", {"AnalyzerName": "every-type", "Type": "ACCOUNT"}),
     }
     asked = {
+        "RuleArn": ("Rule", "Arn"),
+        "AlarmArn": ("Alarm", "Arn"),
+        "AnalyzerArn": ("Analyzer", "Arn"),
         "KeyArn": ("Key", "Arn"),
         "BucketArn": ("Bucket", "Arn"),
         "RepositoryArn": ("Repository", "Arn"),
@@ -117,7 +197,7 @@ def template(word: str, days: int, extra: dict[str, Any] | None = None) -> dict[
         "LogGroupArn": ("LogGroup", "Arn"),
     }
     outputs: dict[str, Any] = {name: {"Value": {"Fn::GetAtt": list(one)}} for name, one in asked.items()}
-    outputs |= {name: {"Value": {"Ref": name}} for name in ("Key", "Bucket", "Topic", "Layer", "Machine")}
+    outputs |= {name: {"Value": {"Ref": name}} for name in _BY_REFERENCE}
     return {
         "Resources": {name: {"Type": kind, "Properties": properties} for name, (kind, properties) in resources.items()}
         | (extra or {}),
@@ -151,7 +231,27 @@ def seen(aws: Any) -> dict[str, Any]:
     ]
     repository = aws("ecr").describe_repositories(repositoryNames=["every/type"])["repositories"][0]
     group = aws("logs").describe_log_groups(logGroupNamePrefix="/every/type")["logGroups"][0]
+    managed = iam.get_policy(PolicyArn=made["ManagedPolicy"])["Policy"]["DefaultVersionId"]
+    managed = iam.get_policy_version(PolicyArn=made["ManagedPolicy"], VersionId=managed)["PolicyVersion"]["Document"]
+    subscribed = aws("sns").list_subscriptions_by_topic(TopicArn=made["Topic"])["Subscriptions"]
+    permissions = json.loads(aws("lambda").get_policy(FunctionName="every-type")["Policy"])["Statement"]
+    rule = aws("events").describe_rule(Name="every-type")["ScheduleExpression"]
+    targets = aws("events").list_targets_by_rule(Rule="every-type")["Targets"]
+    alarm = aws("cloudwatch").describe_alarms(AlarmNames=["every-type"])["MetricAlarms"][0]
+    budget = {"AccountId": "123456789012", "BudgetName": "every-type"}
+    told = aws("budgets").describe_notifications_for_budget(**budget)["Notifications"]
+    scanning = aws("ecr").get_registry_scanning_configuration()["scanningConfiguration"]["rules"]
     return {
+        "managed policy": managed["Statement"][0]["Action"],
+        "subscriptions": [one["Endpoint"] for one in subscribed],
+        "permissions": [one["Principal"]["Service"] for one in permissions],
+        "rule": (rule, [(one["Id"], one["Input"]) for one in targets]),
+        "alarm": (alarm["AlarmDescription"], alarm["Threshold"]),
+        "budget": (
+            aws("budgets").describe_budget(**budget)["Budget"]["BudgetLimit"]["Amount"],
+            [one["Threshold"] for one in told],
+        ),
+        "scanning": [one["repositoryFilters"][0]["filter"] for one in scanning],
         "key": aws("kms").describe_key(KeyId=made["Key"])["KeyMetadata"]["Description"],
         "versioning": aws("s3").get_bucket_versioning(**bucket)["Status"],
         "lifecycle": lifecycle,
@@ -172,6 +272,13 @@ def seen(aws: Any) -> dict[str, Any]:
 
 def expected(word: str, days: int, made: dict[str, str]) -> dict[str, Any]:
     return {
+        "managed policy": f"sqs:{word}",
+        "subscriptions": [f"{word}@example.org"],
+        "permissions": [f"{word}.amazonaws.com"],
+        "rule": (every(days), [(word, json.dumps(word))]),
+        "alarm": (word, days),
+        "budget": (str(days), [days]),
+        "scanning": [f"{word}*"],
         "key": word,
         "versioning": "Enabled" if days == 1 else "Suspended",
         "lifecycle": 1 if days == 1 else None,
@@ -206,14 +313,14 @@ def test_every_type_is_made_changed_rolled_back_and_removed(aws: Any) -> None:
     second = outputs(aws)
     assert seen(aws) == expected("farewell", 3, second)
     replaced = {name for name in first if first[name] != second[name]}
-    assert replaced == {"Layer"}, "a version of a layer is never changed, all else is"
+    assert replaced == {"Layer", "Subscription", "Permission"}, "these are never changed, all else is"
 
     # It refers to what changes last, so that all the others have changed before it fails.
     target = {"ServiceNamespace": "dynamodb", "ScalableDimension": "dynamodb:table:ReadCapacityUnits"}
     capacities = {"ResourceId": "table/every-type", "MinCapacity": 1, "MaxCapacity": 2}
-    last = {
+    last: dict[str, Any] = {
         "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
-        "DependsOn": ["Function", "Machine", "Policy", "Parameter", "BucketPolicy", "TopicPolicy", "Key", "Repository"],
+        "DependsOn": [name for name in template(word="", days=1)["Resources"] if name != "Layer"],
         "Properties": {**target, **capacities},
     }
     stacks.update_stack(StackName=STACK, TemplateBody=json.dumps(template("farewell", 3, {"Last": last})))
@@ -237,11 +344,16 @@ def assert_gone(aws: Any, made: dict[str, str]) -> None:
         ("iam", "get_role", {"RoleName": "every-type"}),
         ("lambda", "get_function", {"FunctionName": "every-type"}),
         ("stepfunctions", "describe_state_machine", {"stateMachineArn": made["Machine"]}),
+        ("iam", "get_policy", {"PolicyArn": made["ManagedPolicy"]}),
+        ("events", "describe_rule", {"Name": "every-type"}),
+        ("budgets", "describe_budget", {"AccountId": "123456789012", "BudgetName": "every-type"}),
     ):
         with pytest.raises(ClientError) as caught:
             getattr(aws(service), call)(**request)
         code = caught.value.response["Error"]["Code"]
         assert any(word in code for word in ("NotFound", "NoSuch", "DoesNotExist", "404")), (service, code)
     assert aws("logs").describe_log_groups(logGroupNamePrefix="/every/type")["logGroups"] == []
+    assert aws("cloudwatch").describe_alarms(AlarmNames=["every-type"])["MetricAlarms"] == []
+    assert aws("ecr").get_registry_scanning_configuration()["scanningConfiguration"]["rules"] == []
     assert aws("lambda").list_layer_versions(LayerName="every-type")["LayerVersions"] == []
     assert aws("kms").describe_key(KeyId=made["Key"])["KeyMetadata"]["KeyState"] == "PendingDeletion"

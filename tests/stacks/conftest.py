@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,24 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     """What cdk.json's own settings give."""
-    out = tmp_path_factory.mktemp("cdk") / "out"
-    process = run_app(out)
+    return _synthesised(tmp_path_factory.mktemp("cdk") / "out")
+
+
+@pytest.fixture(scope="session")
+def account_assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """What account.py gives with everything that the settings can want of it."""
+    wanted = {
+        "monthly_budget_usd": "200",
+        "sagemaker_budget_usd": "150",
+        "alarm_email": "ml@example.org, money@example.org",
+        "idle_endpoint_action": "delete",
+        "registry_scanning": "enhanced",
+    }
+    return _synthesised(tmp_path_factory.mktemp("account") / "out", program="account.py", **wanted)
+
+
+def _synthesised(out: Path, **options: Any) -> Assembly:
+    process = run_app(out, **options)
     # A refusal by the validation plugins still leaves the templates, and tests say which stack is at fault.
     assert process.returncode == 0 or (out / "validation-report.json").exists(), process.stderr
     return Assembly(out)

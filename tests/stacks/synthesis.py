@@ -52,8 +52,10 @@ class Assembly:
         }
 
 
-def run_app(out: Path, *, prefix: Sequence[str] = (), **settings: object) -> subprocess.CompletedProcess[str]:
-    """Run app.py with cdk.json's context and these settings over it, and no credentials."""
+def run_app(
+    out: Path, *, prefix: Sequence[str] = (), program: str = "app.py", **settings: object
+) -> subprocess.CompletedProcess[str]:
+    """Run app.py, or another program of the CDK, with cdk.json's context and these settings over it, no credentials."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_", "JSII_"))}
     environment |= {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -61,5 +63,5 @@ def run_app(out: Path, *, prefix: Sequence[str] = (), **settings: object) -> sub
         "CDK_OUTDIR": str(out),
     }
     return subprocess.run(
-        [*prefix, sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [*prefix, sys.executable, program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )

@@ -21,8 +21,9 @@ def _cfn_lint(*templates: Path) -> list[str]:
     ]
 
 
-def test_templates_have_no_finding(assembly: Assembly) -> None:
-    findings = _cfn_lint(*sorted(assembly.path.glob("*.template.json")))
+def test_templates_have_no_finding(assembly: Assembly, account_assembly: Assembly) -> None:
+    templates = [path for each in (assembly, account_assembly) for path in sorted(each.path.glob("*.template.json"))]
+    findings = _cfn_lint(*templates)
     assert not findings, "\n".join(findings)
 
 

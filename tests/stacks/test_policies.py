@@ -15,9 +15,10 @@ ACKNOWLEDGED: Final[dict[tuple[str, str], str]] = {
     ("/Policy/Resource$", r"^(MISMATCHED_TYPE|UNKNOWN_CONDITION_FOR_ACTION): .*s3:TlsVersion"): (
         "1.2 is a number and the condition is meant for s3:*; parliament knows whole numbers and misses two actions."
     ),
-    ("^KindlingStorage/Buckets/Key/Resource$", "^(PERMISSIONS_MANAGEMENT_ACTIONS|RESOURCE_MISMATCH): "): (
-        "A key that its own account may not manage can never be managed again; kms:* is what the service writes, too."
-    ),
+    (
+        "^Kindling(Storage/Buckets|Account/Alarms)/Key/Resource$",
+        "^(PERMISSIONS_MANAGEMENT_ACTIONS|RESOURCE_MISMATCH): ",
+    ): ("A key that its own account may not manage can never be managed again; kms:* is what the service writes, too."),
     ("/(Pipeline|Machine)/Role/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
         "A state machine gives its jobs and models their roles: iam:PassRole, on these alone and to SageMaker alone."
     ),
@@ -30,6 +31,9 @@ ACKNOWLEDGED: Final[dict[tuple[str, str], str]] = {
     ("/(Pipeline|Machine)/Role/DefaultPolicy/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
         "Step Functions delivers logs only for a role that may write the log service's resource policy."
     ),
+    ("^KindlingAccount/Boundary/", "^(RESOURCE_MISMATCH|PERMISSIONS_MANAGEMENT_ACTIONS|CREDENTIALS_EXPOSURE): "): (
+        "A boundary gives nothing: its actions are those of the roles, its patterns stand for several kinds of names."
+    ),
     ("Role", "^CREDENTIALS_EXPOSURE: "): (
         "Pulling an image takes a registry token; it opens no more than the role's own image permissions do."
     ),
@@ -37,8 +41,13 @@ ACKNOWLEDGED: Final[dict[tuple[str, str], str]] = {
 
 
 @pytest.fixture(scope="module")
-def findings(assembly: Assembly) -> list[tuple[Policy, str]]:
-    return [(policy, finding) for policy in policies(assembly) for finding in sorted(policy.findings())]
+def findings(assembly: Assembly, account_assembly: Assembly) -> list[tuple[Policy, str]]:
+    return [
+        (policy, finding)
+        for each in (assembly, account_assembly)
+        for policy in policies(each)
+        for finding in sorted(policy.findings())
+    ]
 
 
 def test_policies_have_no_finding_without_a_reason(findings: list[tuple[Policy, str]]) -> None:

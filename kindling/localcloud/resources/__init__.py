@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from kindling.localcloud.resources import (
+    budgets,
     compute,
     events,
     identity,
@@ -26,6 +27,7 @@ TYPES: tuple[type[ResourceType], ...] = (
     *compute.TYPES,
     *network.TYPES,
     *events.TYPES,
+    *budgets.TYPES,
     *sagemaker.TYPES,
     *scaling.TYPES,
 )

@@ -1,4 +1,4 @@
-"""Log groups, alarms, and what has nothing to do on a laptop."""
+"""Log groups, alarms, rules, and what has nothing to do on a laptop."""
 
 # ruff: noqa: ARG002  a resource type's methods have one signature, whatever each of them needs
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kindling.localcloud.resources.base import Made, Properties, ResourceType, chosen, gone_is_fine, tag_map
+from kindling.localcloud.resources.base import Made, Properties, ResourceType, chosen, gone_is_fine, tag_map, text
 
 _ALARM = (
     "AlarmDescription",
@@ -28,6 +28,7 @@ _ALARM = (
     "TreatMissingData",
     "Metrics",
 )
+_LONGEST_RULE = 64
 
 
 class LogGroup(ResourceType):
@@ -80,6 +81,45 @@ class Alarm(ResourceType):
             self.aws("cloudwatch").delete_alarms(AlarmNames=[made.id])
 
 
+class Rule(ResourceType):
+    """A rule of EventBridge, with its targets."""
+
+    type = "AWS::Events::Rule"
+    name_property = "Name"
+    attributes = ("Arn",)
+
+    def keeps(self, before: Properties, after: Properties) -> bool:
+        return before.get("EventBusName") == after.get("EventBusName")
+
+    def create(self, name: str, properties: Properties) -> Made:
+        return self.update(Made(name[-_LONGEST_RULE:].lstrip("-")), properties)
+
+    def update(self, made: Made, properties: Properties) -> Made:
+        events, rule, bus = self.aws("events"), {"Rule": made.id}, chosen(properties, "EventBusName")
+        options = chosen(properties, "Description", "RoleArn", "ScheduleExpression", "State")
+        if pattern := properties.get("EventPattern"):
+            options["EventPattern"] = text(pattern)
+        arn = events.put_rule(Name=made.id, **options, **bus)["RuleArn"]
+        targets = properties.get("Targets") or []
+        wanted = {target["Id"] for target in targets}
+        present = events.list_targets_by_rule(**rule, **bus)["Targets"]
+        if surplus := [target["Id"] for target in present if target["Id"] not in wanted]:
+            events.remove_targets(**rule, **bus, Ids=surplus)
+        if targets:
+            events.put_targets(**rule, **bus, Targets=targets)
+        tags = [{"Key": key, "Value": value} for key, value in tag_map(properties).items()]
+        if tags:
+            events.tag_resource(ResourceARN=arn, Tags=tags)
+        return Made(made.id, {"Arn": arn})
+
+    def delete(self, made: Made, properties: Properties) -> None:
+        events, rule, bus = self.aws("events"), {"Rule": made.id}, chosen(properties, "EventBusName")
+        with gone_is_fine():
+            if targets := events.list_targets_by_rule(**rule, **bus)["Targets"]:
+                events.remove_targets(**rule, **bus, Ids=[target["Id"] for target in targets])
+            events.delete_rule(Name=made.id, **bus)
+
+
 class WithoutEffect(ResourceType):
     """Something that changes nothing here: it is there, and that is all."""
 
@@ -99,10 +139,16 @@ class CdkMetadata(WithoutEffect):
     type = "AWS::CDK::Metadata"
 
 
-class Budget(WithoutEffect):
-    """A limit of cost; nothing is paid for here."""
+class AccessAnalyzer(WithoutEffect):
+    """An analyser of access from outside; nobody is outside here."""
 
-    type = "AWS::Budgets::Budget"
+    type = "AWS::AccessAnalyzer::Analyzer"
+    name_property = "AnalyzerName"
+    attributes = ("Arn",)
+
+    def create(self, name: str, properties: Properties) -> Made:
+        arn = f"arn:aws:access-analyzer:{self.aws.cloud.region}:{self.aws.cloud.account_id}:analyzer/{name}"
+        return Made(arn, {"Arn": arn})
 
 
-TYPES = (LogGroup, Alarm, CdkMetadata, Budget)
+TYPES = (LogGroup, Alarm, Rule, CdkMetadata, AccessAnalyzer)

@@ -6,7 +6,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from kindling.localcloud.resources.base import Made, Properties, ResourceType, chosen, gone_is_fine, tag_map, text
+from kindling.localcloud.resources.base import (
+    Made,
+    Properties,
+    ResourceType,
+    chosen,
+    gone_is_fine,
+    lower_first,
+    tag_map,
+    text,
+)
 
 
 class Bucket(ResourceType):
@@ -189,4 +198,24 @@ class Repository(ResourceType):
             )
 
 
-TYPES = (Bucket, BucketPolicy, Key, Repository)
+class RegistryScanning(ResourceType):
+    """How the images of the whole registry are scanned; without it, as AWS leaves a new registry."""
+
+    type = "AWS::ECR::RegistryScanningConfiguration"
+    attributes = ("RegistryId",)
+
+    def create(self, name: str, properties: Properties) -> Made:
+        account_id = self.aws.cloud.account_id
+        return self.update(Made(account_id, {"RegistryId": account_id}), properties)
+
+    def update(self, made: Made, properties: Properties) -> Made:
+        self.aws("ecr").put_registry_scanning_configuration(
+            scanType=properties["ScanType"], rules=lower_first(properties["Rules"])
+        )
+        return made
+
+    def delete(self, made: Made, properties: Properties) -> None:
+        self.aws("ecr").put_registry_scanning_configuration(scanType="BASIC", rules=[])
+
+
+TYPES = (Bucket, BucketPolicy, Key, Repository, RegistryScanning)
