@@ -67,11 +67,12 @@ def test_a_preparation_makes_the_channel_and_is_cleaned_up(deployed: Deployment,
         "hyperparameters": {**QUICK, "min_count": "1"},
         "endpoint": None,
     }
-    arn = deployed.start({**asked, "clean_up": False})
-    kept = deployed.wait(arn)
+    bucket, place = deployed.found.data_bucket, f"{ALGORITHM}/prepared/"
+    before = set(keys(deployed, bucket, place))
+    kept = deployed.run({**asked, "clean_up": False})
     assert kept["status"] == "SUCCEEDED", kept.get("cause")
-    (prepared,) = keys(deployed, deployed.found.data_bucket, f"{ALGORITHM}/prepared/")
-    text = deployed.client("s3").get_object(Bucket=deployed.found.data_bucket, Key=prepared)["Body"].read().decode()
+    (prepared,) = set(keys(deployed, bucket, place)) - before
+    text = deployed.client("s3").get_object(Bucket=bucket, Key=prepared)["Body"].read().decode()
     assert "_" in text, "phrases were joined"
     job = json.loads(kept["output"])["training"]["job_name"]
     config = deployed.client("sagemaker").describe_training_job(TrainingJobName=job)["InputDataConfig"]
@@ -80,7 +81,7 @@ def test_a_preparation_makes_the_channel_and_is_cleaned_up(deployed: Deployment,
     again = deployed.start(asked)
     assert deployed.wait(again)["status"] == "SUCCEEDED"
     assert "CleanUp" in deployed.states(again)
-    assert keys(deployed, deployed.found.data_bucket, f"{ALGORITHM}/prepared/") == [prepared]
+    assert set(keys(deployed, bucket, place)) == {*before, prepared}
 
 
 def test_a_preparation_that_refuses_its_data_tells_why(deployed: Deployment, tmp_path: Path) -> None:

@@ -113,7 +113,8 @@ def run_and_compare(
                 "validation": upload(deployed, folder, "dev", validation),
             },
             "hyperparameters": {**hyperparameters, "source-lang": "de", "target-lang": "en"},
-            "resources": {"spot": True, "max_runtime_s": hours * 3600},  # so that its checkpoint is kept
+            "resources": {"spot": True, "max_runtime_s": hours * 3600},
+            "clean_up": False,  # so that its checkpoint is kept
             "gate": {"metric": "valid:bleu", "at_least": 0.1},
             "endpoint": {"name": f"translator-{name}"},
         },
