@@ -6,7 +6,7 @@ from typing import Any
 
 from contract.specification import Algorithm, InvalidJobError
 from lambdas.plan.inputs import HoldsData, check_address
-from lambdas.plan.instances import check_instance_type
+from lambdas.plan.instances import check_instance_type, volume_key
 from lambdas.plan.preparation import readable
 from lambdas.plan.request import Request
 from lambdas.plan.site import Site
@@ -46,7 +46,11 @@ def batch_job(
             "AssembleWith": asked.split if asked.split == "Line" else "None",
             "KmsKeyId": site.key_arn,
         },
-        "TransformResources": {"InstanceType": instance_type, "InstanceCount": asked.instance_count},
+        "TransformResources": {
+            "InstanceType": instance_type,
+            "InstanceCount": asked.instance_count,
+            **volume_key(instance_type, site.key_arn),
+        },
         "BatchStrategy": "SingleRecord" if asked.split == "None" else "MultiRecord",
         "max_runtime_s": asked.max_runtime_s,
         "TimeoutSeconds": asked.max_runtime_s + MARGIN_S,

@@ -22,6 +22,9 @@ _SHAPES = {
 }
 # GPUs (g, p) and AWS's own accelerators (trn, inf, dl).
 _ACCELERATED = re.compile(r"ml\.(g|p|trn|inf|dl)\d")
+# Instances with local disks, which are encrypted by themselves: families with a d for disk, and most with accelerators.
+# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html
+_LOCAL_DISKS = re.compile(r"ml\.([cmr]\d[a-z]*d[a-z]*|dl1|g\d[a-z]*|p3dn|p[4-9][a-z0-9-]*|trn\d[a-z]*)\.")
 
 
 @cache
@@ -29,6 +32,14 @@ def instance_types(purpose: Purpose) -> Sequence[str]:
     """Every instance type that a job of the purpose or a production variant takes, from botocore's model of the API."""
     shape = botocore.session.get_session().get_service_model("sagemaker").shape_for(_SHAPES[purpose])
     return tuple(sorted(shape.enum))
+
+
+def volume_key(instance_type: str, key_arn: str) -> dict[str, str]:
+    """The field VolumeKmsKeyId of a job's resources; none where local disks take the volume's place.
+
+    SageMaker refuses the field for these (ResourceConfig, ProcessingClusterConfig and TransformResources in its API).
+    """
+    return {} if _LOCAL_DISKS.match(instance_type) else {"VolumeKmsKeyId": key_arn}
 
 
 def check_instance_type(field: str, found: str, purpose: Purpose, *, gpu: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from contract.specification import Algorithm, InvalidJobError
 from contract.specification import Preparation as Described
 from lambdas.plan.inputs import HoldsData, check_address
-from lambdas.plan.instances import check_instance_type
+from lambdas.plan.instances import check_instance_type, volume_key
 from lambdas.plan.request import Channel, Preparation, Request
 from lambdas.plan.site import Site
 from lambdas.plan.training import MARGIN_S, vpc_config
@@ -87,6 +87,7 @@ def preparation_job(
                 "InstanceCount": asked.instance_count,
                 "InstanceType": instance_type,
                 "VolumeSizeInGB": asked.volume_gb or algorithm.resources.volume_gb,
+                **volume_key(instance_type, site.key_arn),
             }
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": asked.max_runtime_s},

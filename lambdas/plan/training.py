@@ -8,7 +8,7 @@ from typing import Any
 from contract.gating import gate_metric
 from contract.specification import Algorithm, InvalidJobError, Value
 from lambdas.plan.inputs import HoldsData, input_data_config
-from lambdas.plan.instances import check_instance_type
+from lambdas.plan.instances import check_instance_type, volume_key
 from lambdas.plan.request import Channel, Request, Resources
 from lambdas.plan.site import Site
 
@@ -81,6 +81,7 @@ def training_job(
             "InstanceType": instance_type,
             "InstanceCount": count,
             "VolumeSizeInGB": asked.volume_gb or described.volume_gb,
+            **volume_key(instance_type, site.key_arn),
         },
         "StoppingCondition": stopping,
         "EnableNetworkIsolation": algorithm.network_isolation,

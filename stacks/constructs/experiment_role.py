@@ -14,7 +14,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, wildcard
-from stacks.constructs.statements import calls_and_announcements, sagemaker_operations
+from stacks.constructs.statements import calls_and_announcements, sagemaker_operations, volume_encryption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,7 @@ class ExperimentRole(Construct):
                 "Experiments": iam.PolicyDocument(
                     statements=[
                         *calls_and_announcements(props.functions, props.topic, props.topic_key),
+                        *volume_encryption(props.topic_key),
                         *self._arms(),
                         *self._evaluation(),
                     ]

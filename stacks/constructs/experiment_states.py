@@ -130,7 +130,11 @@ def _arm(vpc: Mapping[str, Any] | None) -> dict[str, State]:
                 },
                 # All but the label, which comes first.
                 "DataProcessing": {"InputFilter": "$[1:]"},
-                "TransformResources": {"InstanceType": _TRANSFORM_INSTANCE, "InstanceCount": 1},
+                "TransformResources": {
+                    "InstanceType": _TRANSFORM_INSTANCE,
+                    "InstanceCount": 1,
+                    "VolumeKmsKeyId": "${Key}",
+                },
             },
             "TimeoutSeconds": _LONGEST_TRANSFORM_S,
             "ResultPath": None,

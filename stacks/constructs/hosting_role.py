@@ -12,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, objects_wildcard, wildcard
-from stacks.constructs.statements import image_pulls
+from stacks.constructs.statements import image_pulls, volume_encryption
 
 # Where a training job of any algorithm leaves its model: <algorithm>/<job>/output/model.tar.gz.
 _MODEL_ARCHIVES = "*/output/model.tar.gz"
@@ -72,6 +72,7 @@ class HostingRole(Construct):
             ),
             iam.PolicyStatement(sid="FindModels", actions=["s3:ListBucket"], resources=[props.models.bucket_arn]),
             iam.PolicyStatement(sid="DecryptModels", actions=["kms:Decrypt"], resources=[props.key.key_arn]),
+            *volume_encryption(props.key),
         ]
 
     def _logs_and_metrics(self) -> list[iam.PolicyStatement]:

@@ -11,6 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, wildcard
+from stacks.base import HouseStack
 from stacks.constructs.function_code import function_modules, laid_out
 from stacks.constructs.log_group import log_group
 from stacks.settings import Settings
@@ -66,6 +67,7 @@ class PipelineFunction(Construct):
         )
 
     def _function(self, props: PipelineFunctionProps) -> lambda_.Function:
+        stack = cdk.Stack.of(self)
         powertools = lambda_.LayerVersion.from_layer_version_arn(self, "Powertools", cdk.Fn.sub(_POWERTOOLS_LAYER))
         with laid_out(function_modules(props.folder, *props.imports)) as code:
             return lambda_.Function(
@@ -88,6 +90,7 @@ class PipelineFunction(Construct):
                     "POWERTOOLS_SERVICE_NAME": f"{props.settings.name}-{props.folder.replace('_', '-')}",
                     "POWERTOOLS_LOG_LEVEL": "INFO",
                 },
+                environment_encryption=stack.logs_key if isinstance(stack, HouseStack) else None,
             )
 
     def _acknowledge(self, props: PipelineFunctionProps) -> None:

@@ -14,7 +14,7 @@ from stacks.acknowledgements import objects_wildcard
 from stacks.constructs.buckets import Buckets
 from stacks.constructs.function_code import contract_layer
 from stacks.constructs.pipeline_function import PipelineFunction, PipelineFunctionProps
-from stacks.constructs.statements import sagemaker_operations
+from stacks.constructs.statements import sagemaker_operations, volume_encryption
 from stacks.settings import Settings
 
 _MODEL_ARCHIVES, _EVALUATIONS = "*/output/model.tar.gz", "*/output/evaluation.json"
@@ -242,6 +242,7 @@ class PipelineFunctions(Construct):
             sagemaker_operations("LookAtEndpoint", ["DescribeEndpoint", "DeleteEndpoint"], [self._endpoints]),
             # Back to a configuration that this pipeline need not have made.
             sagemaker_operations("PutEndpointBack", ["UpdateEndpoint"], [self._endpoints, self._any_config]),
+            *volume_encryption(self._props.buckets.key),
             sagemaker_operations("LookAtConfig", ["DescribeEndpointConfig"], [self._any_config]),
             sagemaker_operations("DeleteConfig", ["DeleteEndpointConfig"], [self._configs]),
             sagemaker_operations("DeleteModel", ["DeleteModel"], [self._models]),

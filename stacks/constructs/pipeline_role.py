@@ -13,7 +13,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, wildcard
-from stacks.constructs.statements import calls_and_announcements, sagemaker_operations
+from stacks.constructs.statements import calls_and_announcements, sagemaker_operations, volume_encryption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,7 @@ class PipelineRole(Construct):
         self._endpoints = self._arn("sagemaker", "endpoint", "*")
         statements = [
             *calls_and_announcements(props.functions, props.topic, props.topic_key),
+            *volume_encryption(props.topic_key),
             *self._training(),
             *self._other_jobs(),
             *self._deployment(),

@@ -51,6 +51,22 @@ def job_logs(group: str, streams: str, namespace: str) -> list[iam.PolicyStateme
     ]
 
 
+def volume_encryption(key: kms.IKey) -> list[iam.PolicyStatement]:
+    """Leave to have SageMaker encrypt the volumes of jobs and endpoints with a key, and to give it to nobody else.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html
+    """
+    return [
+        iam.PolicyStatement(
+            sid="EncryptVolumes",
+            actions=["kms:CreateGrant"],
+            resources=[key.key_arn],
+            conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ),
+        iam.PolicyStatement(sid="LookAtKey", actions=["kms:DescribeKey"], resources=[key.key_arn]),
+    ]
+
+
 def calls_and_announcements(
     functions: Sequence[lambda_.IFunction], topic: sns.ITopic, topic_key: kms.IKey
 ) -> list[iam.PolicyStatement]:

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, objects_wildcard, wildcard
 from stacks.constructs.buckets import Buckets
-from stacks.constructs.statements import image_pulls, job_logs
+from stacks.constructs.statements import image_pulls, job_logs, volume_encryption
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -26,7 +26,7 @@ class JobRoleProps:
 
 
 def data_reading(props: JobRoleProps) -> list[iam.PolicyStatement]:
-    """Leave to read an algorithm's own part of the data, and to use the buckets' key."""
+    """Leave to read an algorithm's own part of the data, and to use the buckets' key, for volumes, too."""
     data, algorithm = props.buckets.data, props.algorithm
     return [
         iam.PolicyStatement(
@@ -41,6 +41,7 @@ def data_reading(props: JobRoleProps) -> list[iam.PolicyStatement]:
         iam.PolicyStatement(
             sid="UseKey", actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[props.buckets.key.key_arn]
         ),
+        *volume_encryption(props.buckets.key),
     ]
 
 

@@ -46,7 +46,7 @@ def test_the_network_has_no_way_to_the_internet(networked: Deployment, vpc_confi
     assert not ec2.describe_nat_gateways(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NatGateways"]
 
 
-def test_a_run_trains_tunes_and_serves_inside_the_network(
+def test_a_run_trains_tunes_and_serves_inside_the_network_on_encrypted_volumes(
     networked: Deployment, corpus: str, vpc_config: dict[str, list[str]]
 ) -> None:
     ended = networked.run(
@@ -68,6 +68,8 @@ def test_a_run_trains_tunes_and_serves_inside_the_network(
     trained = sagemaker.describe_training_job(TrainingJobName=output["training"]["job_name"])
     tuned = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=output["tuning"]["job_name"])
     config = sagemaker.describe_endpoint(EndpointName="inside")["EndpointConfigName"]
-    (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
-    model = sagemaker.describe_model(ModelName=variant["ModelName"])
+    served = sagemaker.describe_endpoint_config(EndpointConfigName=config)
+    model = sagemaker.describe_model(ModelName=served["ProductionVariants"][0]["ModelName"])
     assert trained["VpcConfig"] == tuned["TrainingJobDefinition"]["VpcConfig"] == model["VpcConfig"] == vpc_config
+    key = (resources.outputs(networked.target, "KindlingStorage") or {})["KeyArn"]
+    assert trained["ResourceConfig"]["VolumeKmsKeyId"] == served["KmsKeyId"] == key

@@ -60,7 +60,8 @@ def refusal(given: object, **more: Any) -> str:
 
 def test_the_smallest_input_gets_the_catalogues_defaults() -> None:
     job = planned(GOOD)["training"]
-    assert job["ResourceConfig"] == {"InstanceType": "ml.c5.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30}
+    resources = {"InstanceType": "ml.c5.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30}
+    assert job["ResourceConfig"] == {**resources, "VolumeKmsKeyId": SITE.key_arn}
     assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
     assert job["EnableNetworkIsolation"] is True
     assert job["TimeoutSeconds"] > 3600

@@ -75,6 +75,8 @@ def deployment_states(algorithm: Algorithm, ours: str, *, networked: bool) -> di
                 "EndpointConfigName.$": "$.plan.deployment.config_name",
                 "ProductionVariants.$": "$.plan.deployment.variants",
                 "DataCaptureConfig.$": "$.plan.deployment.capture",
+                # For any instance: where it has local disks, which are encrypted by themselves, SageMaker leaves them.
+                "KmsKeyId": "${Key}",
                 **tags,
             },
             "$.config",
