@@ -47,7 +47,7 @@ SEAMS = (
 # what they import takes longer than all the rest.
 LATE_SEAMS = {
     "lambda": ("kindling.localcloud.functions",),
-    "events": ("kindling.localcloud.event_rules",),
+    "events": ("kindling.localcloud.event_rules", "kindling.localcloud.bucket_events"),
     "cloudformation": (
         "kindling.localcloud.cloudformation",
         "kindling.localcloud.change_sets",

@@ -15,9 +15,13 @@ MISSING = {
     "AWS::S3::BucketPolicy",
     "AWS::SNS::TopicPolicy",
     "AWS::SNS::Subscription",
+    "AWS::SQS::QueuePolicy",
     "AWS::Lambda::Alias",
     "AWS::CloudWatch::Alarm",
+    "AWS::AccessAnalyzer::Analyzer",
     "AWS::CDK::Metadata",
+    "AWS::EC2::SecurityGroupEgress",
+    "AWS::ECR::RegistryScanningConfiguration",
     "AWS::Budgets::Budget",
     "AWS::SageMaker::ModelPackageGroup",
     "AWS::SageMaker::ModelPackage",
@@ -106,3 +110,24 @@ def test_moto_cannot_change_termination_protection() -> None:
 
     assert "update_termination_protection" not in vars(responses.CloudFormationResponse)
     assert "enable_termination_protection" not in inspect.getsource(models.CloudFormationBackend.delete_stack)
+
+
+def test_moto_s_rules_reach_neither_functions_nor_machines_and_know_no_time() -> None:
+    from moto.events.models import EventsBackend, Rule
+
+    source = inspect.getsource(Rule.send_to_targets)
+    assert '"lambda"' not in source
+    assert '"states"' not in source
+    assert "NotImplementedError" in source
+    assert 'get("Input")' not in source
+    assert 're.compile(r"^cron\\(.*\\)")' in inspect.getsource(EventsBackend)
+
+
+def test_moto_s_events_of_objects_have_one_sequencer_and_come_twice_for_an_upload_in_parts() -> None:
+    from moto.s3 import notifications
+    from moto.s3.models import S3Backend
+    from moto.s3.responses import S3Response
+
+    assert '"sequencer": "617f08299329d189"' in inspect.getsource(notifications._send_event_bridge_message)
+    assert "self.put_object(" in inspect.getsource(S3Backend.complete_multipart_upload)
+    assert "EventBridge" not in inspect.getsource(S3Response.get_bucket_notification)

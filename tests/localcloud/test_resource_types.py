@@ -13,7 +13,7 @@ from tests.localcloud.conftest import zipped
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "every-type"
-_BY_REFERENCE = ("Key", "Bucket", "Topic", "Layer", "Machine", "ManagedPolicy", "Subscription", "Permission")
+_BY_REFERENCE = ("Key", "Bucket", "Topic", "Queue", "Layer", "Machine", "ManagedPolicy", "Subscription", "Permission")
 
 
 def trust(service: str) -> dict[str, Any]:
@@ -49,6 +49,7 @@ def template(word: str, days: int, extra: dict[str, Any] | None = None) -> dict[
                 "VersioningConfiguration": {"Status": "Enabled" if days == 1 else "Suspended"},
                 "Tags": [{"Key": "word", "Value": word}],
                 **({"LifecycleConfiguration": {"Rules": [rule]}} if days == 1 else {}),
+                **({"NotificationConfiguration": {"EventBridgeConfiguration": {}}} if days == 1 else {}),
             },
         ),
         "BucketPolicy": (
@@ -68,6 +69,14 @@ def template(word: str, days: int, extra: dict[str, Any] | None = None) -> dict[
             {
                 "Topics": [{"Ref": "Topic"}],
                 "PolicyDocument": allow("sns:Publish", {"Ref": "Topic"}, Principal=root, Sid=word),
+            },
+        ),
+        "Queue": ("AWS::SQS::Queue", {"QueueName": "every-type", "VisibilityTimeout": days}),
+        "QueuePolicy": (
+            "AWS::SQS::QueuePolicy",
+            {
+                "Queues": [{"Ref": "Queue"}],
+                "PolicyDocument": allow("sqs:SendMessage", {"Fn::GetAtt": ["Queue", "Arn"]}, Principal=root, Sid=word),
             },
         ),
         "ModelGroup": (
@@ -186,6 +195,7 @@ def template(word: str, days: int, extra: dict[str, Any] | None = None) -> dict[
         "Analyzer": ("AWS::AccessAnalyzer::Analyzer", {"AnalyzerName": "every-type", "Type": "ACCOUNT"}),
     }
     asked = {
+        "QueueArn": ("Queue", "Arn"),
         "RuleArn": ("Rule", "Arn"),
         "AlarmArn": ("Alarm", "Arn"),
         "AnalyzerArn": ("Analyzer", "Arn"),
@@ -235,6 +245,8 @@ def seen(aws: Any) -> dict[str, Any]:
     managed = iam.get_policy_version(PolicyArn=made["ManagedPolicy"], VersionId=managed)["PolicyVersion"]["Document"]
     subscribed = aws("sns").list_subscriptions_by_topic(TopicArn=made["Topic"])["Subscriptions"]
     permissions = json.loads(aws("lambda").get_policy(FunctionName="every-type")["Policy"])["Statement"]
+    queue = aws("sqs").get_queue_attributes(QueueUrl=made["Queue"], AttributeNames=["All"])["Attributes"]
+    sender = json.loads(queue["Policy"])["Statement"][0]
     rule = aws("events").describe_rule(Name="every-type")["ScheduleExpression"]
     targets = aws("events").list_targets_by_rule(Rule="every-type")["Targets"]
     alarm = aws("cloudwatch").describe_alarms(AlarmNames=["every-type"])["MetricAlarms"][0]
@@ -245,6 +257,8 @@ def seen(aws: Any) -> dict[str, Any]:
         "managed policy": managed["Statement"][0]["Action"],
         "subscriptions": [one["Endpoint"] for one in subscribed],
         "permissions": [one["Principal"]["Service"] for one in permissions],
+        "queue": (queue["QueueArn"], queue["VisibilityTimeout"], sender["Sid"], sender["Resource"]),
+        "notifications": "EventBridgeConfiguration" in aws("s3").get_bucket_notification_configuration(**bucket),
         "rule": (rule, [(one["Id"], one["Input"]) for one in targets]),
         "alarm": (alarm["AlarmDescription"], alarm["Threshold"]),
         "budget": (
@@ -275,6 +289,8 @@ def expected(word: str, days: int, made: dict[str, str]) -> dict[str, Any]:
         "managed policy": f"sqs:{word}",
         "subscriptions": [f"{word}@example.org"],
         "permissions": [f"{word}.amazonaws.com"],
+        "queue": (made["QueueArn"], str(days), word, "arn:aws:sqs:us-east-1:123456789012:every-type"),
+        "notifications": days == 1,
         "rule": (every(days), [(word, json.dumps(word))]),
         "alarm": (word, days),
         "budget": (str(days), [days]),

@@ -53,6 +53,7 @@ class Bucket(ResourceType):
             s3.put_bucket_encryption(**bucket, ServerSideEncryptionConfiguration={"Rules": rules})
         else:
             s3.delete_bucket_encryption(**bucket)
+        s3.put_bucket_notification_configuration(**bucket, NotificationConfiguration=_notifications(properties))
         if ownership := properties.get("OwnershipControls"):
             s3.put_bucket_ownership_controls(**bucket, OwnershipControls=ownership)
         if lifecycle := properties.get("LifecycleConfiguration"):
@@ -74,6 +75,13 @@ class Bucket(ResourceType):
 
 def _booleans(value: dict[str, Any]) -> dict[str, bool]:
     return {name: str(one).lower() == "true" for name, one in value.items()}
+
+
+def _notifications(properties: Properties) -> dict[str, Any]:
+    """Those to EventBridge, which hears of a bucket's objects or does not."""
+    bridge = (properties.get("NotificationConfiguration") or {}).get("EventBridgeConfiguration")
+    heard = bridge is not None and _booleans({"EventBridgeEnabled": True, **bridge})["EventBridgeEnabled"]
+    return {"EventBridgeConfiguration": {}} if heard else {}
 
 
 def _encryption_rule(rule: dict[str, Any]) -> dict[str, Any]:
