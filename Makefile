@@ -124,8 +124,7 @@ test-jobs-in-containers:
 docs: .venv/.house node_modules/.package-lock.json  ## Write the tables of docs/ from the algorithms' descriptions, the templates and the embedded cloud
 	@$(BIN)/python -m kindling.reference
 	@$(BIN)/python -m kindling.localcloud.sagemaker.coverage
-	@node_modules/.bin/cdk synth --quiet --ci --no-notices --output build/templates >/dev/null
-	@$(BIN)/python -m kindling.iam_matrix build/templates
+	@$(BIN)/python -m kindling.iam_matrix
 
 benchmark-word2vec: setup-tests  ## Our word2vec beside gensim's and fastText's, into docs/performance.md; the machine must be quiet
 	@$(BIN)/python -m benchmarks.word2vec --table first

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.stacks.synthesis import Assembly, run_app
+from kindling.iam_matrix import WIDEST
+from tests.stacks.synthesis import Assembly, Template, run_app
 
 # Constructs that a test makes in this process need the environment's Node, too.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -32,6 +33,17 @@ def account_assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
         "registry_scanning": "enhanced",
     }
     return _synthesised(tmp_path_factory.mktemp("account") / "out", program="account.py", **wanted)
+
+
+@pytest.fixture(scope="session")
+def widest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """The templates that docs/iam.md is made of: roles have in them all that settings can give them."""
+    folder = tmp_path_factory.mktemp("widest")
+    return {
+        name: template
+        for program, settings in WIDEST.items()
+        for name, template in _synthesised(folder / program, program=program, **settings).templates.items()
+    }
 
 
 def _synthesised(out: Path, **options: Any) -> Assembly:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ import pytest
 
 from kindling import iam_matrix
 from kindling.iam_matrix import PAGE, NoReasonError, Reasons, matrix_page, reasons
-from kindling.policy_documents import Documents, Role, UnknownValueError
-from tests.stacks.synthesis import Assembly
+from kindling.policy_documents import Documents, Role, Template, UnknownValueError
 
 ROLE = {
     "Type": "AWS::IAM::Role",
@@ -36,6 +34,7 @@ ROLE = {
                             "Condition": {
                                 "Null": {"aws:ResourceTag/made-by": "false"},
                                 "StringNotEqualsIgnoreCase": {"aws:ResourceTag/keep": "true"},
+                                "DateLessThan": {"aws:CurrentTime": "2030-01-01"},
                             },
                         }
                     ]
@@ -48,19 +47,19 @@ ROLE = {
 MARKED = f"before\n{iam_matrix.BEGIN}\n{iam_matrix.END}\nafter"
 
 
-def test_the_page_is_what_the_templates_and_the_reasons_give(assembly: Assembly) -> None:
+def test_the_page_is_what_the_templates_and_the_reasons_give(widest: dict[str, Template]) -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert page == matrix_page(page, assembly.templates), "run `make docs`"
+    assert page == matrix_page(page, widest), "run `make docs`"
 
 
-def test_every_reason_is_a_statements(assembly: Assembly) -> None:
+def test_every_reason_is_a_statements(widest: dict[str, Template]) -> None:
     known = reasons()
-    used = {known.of(role, one) for role in Documents(assembly.templates).roles() for one in role.statements}
+    used = {known.of(role, one) for role in Documents(widest).roles() for one in role.statements}
     assert {(table, key) for table, keys in known.tables.items() for key in keys} == used
 
 
-def test_every_statement_that_the_cdk_does_not_write_has_a_sid(assembly: Assembly) -> None:
-    roles = Documents(assembly.templates).roles()
+def test_every_statement_that_the_cdk_does_not_write_has_a_sid(widest: dict[str, Template]) -> None:
+    roles = Documents(widest).roles()
     assert {one["Action"][0].partition(":")[0] for role in roles for one in role.statements if "Sid" not in one} == {
         *("logs", "xray")
     }
@@ -88,7 +87,8 @@ def test_a_row_has_its_conditions_and_foreign_resources_in_full(monkeypatch: pyt
     assert "### Stack / Reaper\n\nAssumed by `lambda.amazonaws.com`.\n" in page
     assert (
         "| `Expire` | `sagemaker:DeleteEndpoint` | `arn:aws:sagemaker:*:123456789012:endpoint/a\\|b` "
-        "| `aws:ResourceTag/made-by` is there; `aws:ResourceTag/keep` is not `true` | Because. |"
+        "| `aws:ResourceTag/made-by` is there; `aws:ResourceTag/keep` is not `true`; "
+        "`aws:CurrentTime` DateLessThan `2030-01-01` | Because. |"
     ) in page
 
 
@@ -125,12 +125,11 @@ def test_what_cannot_be_resolved_is_named_and_not_guessed(resource: dict[str, An
 def test_the_command_ends_with_one_sentence_when_a_reason_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "Stack.template.json").write_text(json.dumps({"Resources": {"Reaper": ROLE}}))
     page = tmp_path / "iam.md"
     page.write_text(MARKED)
     monkeypatch.setattr(iam_matrix, "PAGE", page)
     monkeypatch.setattr(iam_matrix, "reasons", lambda: Reasons({}))
-    monkeypatch.setattr(sys, "argv", ["iam_matrix", str(tmp_path)])
+    monkeypatch.setattr(iam_matrix, "synthesised", lambda: {"Stack": {"Resources": {"Reaper": ROLE}}})
     with pytest.raises(SystemExit, match=r"^Expire of Stack/Reaper/Role has no reason"):
         iam_matrix.main()
     assert page.read_text() == MARKED
