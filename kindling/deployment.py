@@ -16,10 +16,10 @@ from kindling import resources
 from kindling.datasets.files import whole
 from kindling.environments import ROOT
 from kindling.errors import UserError
-from kindling.targets import Target
+from kindling.targets import AwsTarget, Target
 
 # What the embedded cloud holds is made again at will, so nothing there is kept against its owner.
-_EMBEDDED_CONTEXT = {"removal": "destroy", "termination_protection": "false"}
+EMBEDDED_CONTEXT = {"removal": "destroy", "termination_protection": "false"}
 
 # All that decides what is deployed. The catalogue's folders are the assets of the images.
 _INPUTS = (
@@ -49,7 +49,7 @@ def deploy(target: Target, context: Mapping[str, str], report: Report) -> None:
     Raises:
         UserError: the CDK failed; the message has the last of its output.
     """
-    cdk = _Cdk(target, context, report)
+    cdk = Cdk(target, context, report)
     if resources.outputs(target, "CDKToolkit") is None:
         report("bootstrapping the account and region")
         cdk.bootstrap()
@@ -75,7 +75,7 @@ def destroy(target: Target, context: Mapping[str, str], report: Report) -> None:
     Raises:
         UserError: the CDK failed; the message has the last of its output.
     """
-    cdk = _Cdk(target, context, report)
+    cdk = Cdk(target, context, report)
     if target.kind == "embedded":
         _memory(target).unlink(missing_ok=True)
         _empty_buckets(target)
@@ -83,13 +83,13 @@ def destroy(target: Target, context: Mapping[str, str], report: Report) -> None:
     cdk.run("destroy", "--all", "--force", "--output", str(cdk.output))
 
 
-class _Cdk:
+class Cdk:
     """The CDK's command line, its environment and its log."""
 
     def __init__(self, target: Target, context: Mapping[str, str], report: Report) -> None:
         self._target, self._report = target, report
         chosen = {"environment": resources.environment_name()}
-        self._context = {**chosen, **(_EMBEDDED_CONTEXT if target.kind == "embedded" else {}), **context}
+        self._context = {**chosen, **(EMBEDDED_CONTEXT if target.kind == "embedded" else {}), **context}
         self._log = target.state / "deploy.log"
         self.output = target.state / f"cdk.out.{target.kind}"
         self._program = ROOT / "node_modules" / ".bin" / "cdk"
@@ -100,16 +100,17 @@ class _Cdk:
         sts = self._target.client("sts")
         return f"aws://{sts.get_caller_identity()['Account']}/{sts.meta.region_name}"
 
-    def bootstrap(self) -> None:
+    def bootstrap(self, *options: str) -> None:
+        """Bootstraps the account and region."""
         # Away from cdk.json: bootstrapping needs no templates, so there is no app to wait for.
         self._target.state.mkdir(parents=True, exist_ok=True)
-        self.run("bootstrap", self.account_and_region(), cwd=self._target.state)
+        self.run("bootstrap", self.account_and_region(), *options, cwd=self._target.state)
 
     def run(self, command: str, *arguments: str, cwd: Path = ROOT) -> None:
         line = [str(self._program), command, *arguments, *self._common_arguments()]
         tail: list[str] = []
-        # In AWS the CDK asks before it widens permissions: that question and its answer go through the terminal.
-        if self._target.kind == "aws" and command == "deploy" and sys.stdin.isatty():
+        # The CDK asks before it widens permissions: that question and its answer go through the terminal.
+        if command == "deploy" and "--require-approval" not in arguments and sys.stdin.isatty():
             code = subprocess.run(line, cwd=ROOT, env=self._environment(), check=False).returncode
         else:
             code, tail = self._logged(line, cwd)
@@ -117,10 +118,25 @@ class _Cdk:
             shown = "".join(f"\n    {text}" for text in tail[-15:])
             raise UserError(f"`cdk {command}` failed with exit code {code}; its whole output is in {self._log}.{shown}")
 
+    def told(self, command: str, *arguments: str) -> str:
+        """What a command prints that asks no cloud.
+
+        Raises:
+            UserError: it failed.
+        """
+        line = [str(self._program), command, *arguments, *self._common_arguments()]
+        ended = subprocess.run(line, cwd=ROOT, env=self._environment(), capture_output=True, text=True, check=False)
+        if ended.returncode != 0:
+            words = (ended.stderr or ended.stdout).strip()
+            raise UserError(f"`cdk {command}` failed with exit code {ended.returncode}: {words[-2000:]}")
+        return ended.stdout
+
     def _common_arguments(self) -> Iterator[str]:
         yield from ("--no-notices", "--no-color", "--no-version-reporting", "--progress", "events", "--ci")
         for name, value in self._context.items():
             yield from ("--context", f"{name}={value}")
+        if isinstance(self._target, AwsTarget) and self._target.profile:
+            yield from ("--profile", self._target.profile)
 
     def _environment(self) -> dict[str, str]:
         executables = str(Path(sys.executable).parent)
@@ -133,6 +149,8 @@ class _Cdk:
                 raise UserError("the embedded cloud does not run any more; start it with `kindling up`.")
             ours = lifecycle.deploy_environment(info)
             environment = {name: value for name, value in environment.items() if not name.startswith("AWS_")} | ours
+        elif isinstance(self._target, AwsTarget) and self._target.region:
+            environment |= {"AWS_REGION": self._target.region, "AWS_DEFAULT_REGION": self._target.region}
         return environment
 
     def _logged(self, line: Sequence[str], cwd: Path) -> tuple[int, list[str]]:

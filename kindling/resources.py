@@ -88,15 +88,24 @@ def environment_name() -> str:
     return os.environ.get("KINDLING_ENVIRONMENT") or str(context["environment"])
 
 
-@cache
 def settings() -> Settings:
     """The settings of the environment.
 
     Raises:
         UserError: they cannot be meant.
     """
+    return settings_of(environment_name())
+
+
+@cache
+def settings_of(environment: str) -> Settings:
+    """The settings of an environment by its name.
+
+    Raises:
+        UserError: there is no such environment, or its settings cannot be meant.
+    """
     try:
-        return Settings.of_environment(environment_name())
+        return Settings.of_environment(environment)
     except InvalidSettingError as error:
         raise UserError(str(error)) from None
 

@@ -79,25 +79,42 @@ class EmbeddedTarget:
 
 @dataclass(frozen=True)
 class AwsTarget:
-    """The account and region of the user's own credentials, as boto3 finds them."""
+    """The account and region of the user's own credentials, as boto3 finds them, or of a profile; or another region."""
 
     state: Path
     kind: Kind = "aws"
+    profile: str | None = None
+    region: str | None = None
 
     @cached_property
     def _session(self) -> Any:
         import boto3
 
-        return boto3.Session()
+        return boto3.Session(profile_name=self.profile, region_name=self.region)
 
     def client(self, service: str) -> Any:
         return self._session.client(service)
 
-    def describe(self) -> str:
-        if self._session.region_name is None:
+    def region_name(self) -> str:
+        """The region.
+
+        Raises:
+            UserError: none is chosen, or there is no such profile.
+        """
+        from botocore.exceptions import ProfileNotFound
+
+        try:
+            region = self._session.region_name
+        except ProfileNotFound:
+            raise UserError(f"there is no profile {self.profile} in ~/.aws; `aws configure` makes one.") from None
+        if region is None:
             raise UserError(NO_REGION)
+        return str(region)
+
+    def describe(self) -> str:
+        region = self.region_name()
         account = self.client("sts").get_caller_identity()["Account"]
-        return f"AWS account {account} in {self._session.region_name}"
+        return f"AWS account {account} in {region}"
 
     def how_to_start(self) -> str:
         return "check the network and the region"

@@ -7,6 +7,7 @@ import typer
 from kindling.cli import (
     algorithm,
     approvals,
+    bootstrap,
     chaos,
     cloud,
     data,
@@ -16,6 +17,7 @@ from kindling.cli import (
     experiment,
     runs,
     state,
+    teardown,
     train,
     verify,
 )
@@ -33,7 +35,8 @@ app = typer.Typer(
 _CLOUD, _RUNS, _LOCAL = "The cloud", "Training and serving", "Without a cloud"
 
 for panel, commands in (
-    (_CLOUD, (cloud.up, cloud.down, cloud.status, deployment.deploy, deployment.teardown)),
+    (_CLOUD, (cloud.up, cloud.down, cloud.status, bootstrap.doctor, bootstrap.bootstrap)),
+    (_CLOUD, (deployment.deploy, teardown.teardown, teardown.orphans)),
     (_RUNS, (train.train, runs.runs, runs.show, runs.logs, runs.report, approvals.approve, approvals.reject)),
     (_RUNS, (endpoints.invoke, endpoints.neighbors)),
     (_LOCAL, (algorithm.algorithms, verify.verify)),

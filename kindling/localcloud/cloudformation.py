@@ -34,6 +34,7 @@ def install(cloud: Cloud) -> None:
         cached.cache_clear()
     assert all(parsing.get_model_map()[model.cloudformation_type()] is model for model in models)
     _understand_template_url()
+    _leave_out_no_values()
     _refuse_unknown_types()
     _name_what_failed()
     _update_dependents()
@@ -53,6 +54,17 @@ def _understand_template_url() -> None:
 
     read = replace(responses, "get_stack_from_s3_url", get_stack_from_s3_url)
     replace(models, "get_stack_from_s3_url", get_stack_from_s3_url)
+
+
+def _leave_out_no_values() -> None:
+    """An element of a list that comes to AWS::NoValue is not there; moto has a None in its place."""
+    from moto.cloudformation import parsing
+
+    def clean_json(value: Any, resources: Any) -> Any:
+        cleaned = clean(value, resources)
+        return [one for one in cleaned if one is not None] if isinstance(value, list) else cleaned
+
+    clean = replace(parsing, "clean_json", clean_json)
 
 
 def _refuse_unknown_types() -> None:
@@ -222,21 +234,44 @@ def references(value: Any) -> Iterator[str]:
 
 
 def _compare_parameters_as_given() -> None:
-    """A stack's parameters are those that it was given, and defaults: moto has the values of SSM that they name."""
+    """A stack's parameters are those that it was given, and defaults: moto has the values of SSM that they name.
+
+    So they are told, and so they are compared: moto tells a list as Python writes it, which the CDK reads back.
+    """
     from moto.cloudformation.models import Stack
+    from moto.cloudformation.parsing import ResourceMap
     from moto.cloudformation.responses import CloudFormationResponse
 
-    def defaults(stack: Any) -> dict[str, str]:
-        declared = (stack.template_dict.get("Parameters") or {}).items()
+    def defaults(template: dict[str, Any]) -> dict[str, str]:
+        declared = (template.get("Parameters") or {}).items()
         return {name: parameter["Default"] for name, parameter in declared if "Default" in parameter}
 
     def has_parameters(self: Any, others: dict[str, str]) -> bool:
-        return bool(self.stack_parameters == {**defaults(self), **others})
+        return bool(self.stack_parameters == {**defaults(self.template_dict), **others})
+
+    def parameter_list(self: Any) -> list[dict[str, Any]]:
+        hidden = self.resource_map.no_echo_parameter_keys
+        return [
+            {"ParameterKey": name, "ParameterValue": "****" if name in hidden else value}
+            for name, value in self.stack_parameters.items()
+        ]
+
+    def build_resource_diff(self: Any, other_template: dict[str, Any], parameters: Any = None) -> dict[str, Any]:
+        given = self.input_parameters
+        self.input_parameters = {**defaults(self._template), **given}
+        try:
+            wanted = None if parameters is None else {**defaults(other_template), **parameters}
+            difference: dict[str, Any] = compare(self, other_template, wanted)
+        finally:
+            self.input_parameters = given
+        return difference
 
     # An update says itself that there is nothing to do, and a change set fails for it, which is how it is told there.
     replace(CloudFormationResponse, "_validate_different_update", lambda *_: None)
-    replace(Stack, "stack_parameters", property(lambda self: {**defaults(self), **self.parameters}))
+    replace(Stack, "stack_parameters", property(lambda self: {**defaults(self.template_dict), **self.parameters}))
+    replace(Stack, "parameter_list", property(parameter_list))
     replace(Stack, "has_parameters", has_parameters)
+    compare = replace(ResourceMap, "build_resource_diff", build_resource_diff)
 
 
 def _leave_nothing_half_made() -> None:

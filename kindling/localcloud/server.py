@@ -47,11 +47,14 @@ SEAMS = (
 # what they import takes longer than all the rest.
 LATE_SEAMS = {
     "lambda": ("kindling.localcloud.functions",),
+    "servicequotas": ("kindling.localcloud.quotas",),
+    "ce": ("kindling.localcloud.cost_tags",),
     "events": ("kindling.localcloud.event_rules", "kindling.localcloud.bucket_events"),
     "cloudformation": (
         "kindling.localcloud.cloudformation",
         "kindling.localcloud.change_sets",
         "kindling.localcloud.termination_protection",
+        "kindling.localcloud.stack_resources",
     ),
     "states": ("kindling.localcloud.stepfunctions", "kindling.localcloud.executions"),
 }

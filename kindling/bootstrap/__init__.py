@@ -1,0 +1,1 @@
+"""Making an account ready, and telling whether it is: `kindling bootstrap`, `kindling doctor` (docs/bootstrap.md)."""
