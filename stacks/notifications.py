@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from stacks.base import HouseStack
+from stacks.constructs.statements import ALARMS, service_publishes
 from stacks.settings import Settings
 
 
@@ -21,20 +21,6 @@ class NotificationsStack(HouseStack):
         self.topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
         if settings.notification_email is not None:
             self.topic.add_subscription(subscriptions.EmailSubscription(settings.notification_email))
-        alarms = self.format_arn(
-            service="cloudwatch", resource="alarm", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
-        )
-        # Those of endpoints and triggers; what it encrypts is the key's own to allow.
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="Alarms",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID},
-                    "ArnLike": {"aws:SourceArn": alarms},
-                },
-            )
-        )
+        # Those of endpoints and triggers; that they may use the key stands with the key.
+        self.topic.add_to_resource_policy(service_publishes("Alarms", "cloudwatch", self.topic, ALARMS))
         cdk.CfnOutput(self, "TopicArn", value=self.topic.topic_arn)

@@ -22,17 +22,24 @@ _OF_ARRIVALS: Final = ("key", "prefix")
 _LONGEST_INPUT = 7000
 # "rate" and "cron" of the EventBridge user guide: six fields, of which one of the two days is a question mark.
 _RATE = re.compile(r"rate\((1 (minute|hour|day)|(?!1 )[1-9]\d{0,4} (minutes|hours|days))\)")
-_MONTH, _DAY = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC", "SUN|MON|TUE|WED|THU|FRI|SAT"
-_CRON = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"[0-9*,/-]+",
-        r"[0-9*,/-]+",
-        r"[0-9*,/-]+|\?|L|LW|\d{1,2}W",
-        rf"([0-9*,/-]|{_MONTH})+",
-        rf"([0-9*,/-]|{_DAY})+|\?|L|[1-7]L|([1-7]|{_DAY})#[1-5]",
-        r"[0-9*,/-]+",
-    )
+_NAMES_OF_MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
+_NAMES_OF_DAYS = "SUN|MON|TUE|WED|THU|FRI|SAT"
+_DAY, _WEEKDAY = r"0?[1-9]|[12]\d|3[01]", rf"[1-7]|{_NAMES_OF_DAYS}"
+
+
+def _values(value: str, also: str = "") -> re.Pattern[str]:
+    """A field of cron: values, ranges and steps with commas between them, or what else may stand alone in it."""
+    part = rf"(\*|({value})(-({value}))?)(/[1-9]\d*)?"
+    return re.compile("|".join(filter(None, (f"{part}(,{part})*", also))))
+
+
+_CRON = (
+    _values(r"[0-5]?\d"),
+    _values(r"[01]?\d|2[0-3]"),
+    _values(_DAY, rf"\?|LW?|({_DAY})W"),
+    _values(rf"0?[1-9]|1[0-2]|{_NAMES_OF_MONTHS}"),
+    _values(_WEEKDAY, rf"\?|L|({_WEEKDAY})(L|#[1-5])"),
+    _values(r"19[7-9]\d|2[01]\d\d"),
 )
 
 
@@ -41,7 +48,7 @@ class InvalidTriggerError(ValueError):
 
 
 def _schedule(expression: str) -> str:
-    fields = expression.removeprefix("cron(").removesuffix(")").split()
+    fields = expression.removeprefix("cron(").removesuffix(")").split(" ")
     is_cron = (
         expression.startswith("cron(")
         and expression.endswith(")")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
@@ -11,6 +9,7 @@ from constructs import Construct
 
 from stacks.base import removal_policy
 from stacks.constructs.log_group import let_logs_use
+from stacks.constructs.statements import ALARMS, service_encrypts, service_publishes
 from stacks.settings import Settings
 
 
@@ -34,30 +33,10 @@ class AlarmTopic(Construct):
         self.topic = sns.Topic(self, "Topic", master_key=self.key, enforce_ssl=True)
         for address in settings.alarm_email:
             self.topic.add_subscription(subscriptions.EmailSubscription(address))
-        self._let_publish("Budgets", "budgets", "arn:${AWS::Partition}:budgets::${AWS::AccountId}:*")
-        self._let_publish(
-            "Alarms", "cloudwatch", "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"
+        services = (
+            ("Budgets", "budgets", "arn:${AWS::Partition}:budgets::${AWS::AccountId}:*"),
+            ("Alarms", "cloudwatch", ALARMS),
         )
-
-    def _let_publish(self, sid: str, service: str, sources: str) -> None:
-        """Leave for a service to publish, and to encrypt what it publishes, on behalf of this account's `sources`."""
-        principal = iam.ServicePrincipal(f"{service}.amazonaws.com")
-        of_this_account = {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
-        self.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid=sid,
-                principals=[principal],
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=["*"],
-                conditions=of_this_account,
-            )
-        )
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid=sid,
-                principals=[principal],
-                actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
-                conditions={**of_this_account, "ArnLike": {"aws:SourceArn": cdk.Fn.sub(sources)}},
-            )
-        )
+        for sid, service, sources in services:
+            self.key.add_to_resource_policy(service_encrypts(sid, service))
+            self.topic.add_to_resource_policy(service_publishes(sid, service, self.topic, sources))

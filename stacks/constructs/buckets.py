@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -11,6 +10,7 @@ from constructs import Construct
 from stacks.acknowledgements import acknowledge
 from stacks.base import removal_policy
 from stacks.constructs.log_group import let_logs_use
+from stacks.constructs.statements import service_encrypts
 from stacks.settings import Settings
 
 # An upload that has not finished in a week never will, and its parts are paid for.
@@ -34,7 +34,8 @@ class Buckets(Construct):
             removal_policy=removal_policy(settings),
         )
         let_logs_use(self.key, settings)
-        self._let_alarms_use_the_key()
+        # Alarms tell topics that are encrypted with it.
+        self.key.add_to_resource_policy(service_encrypts("EncryptAlarms", "cloudwatch"))
         self.access_logs = self._access_logs()
         self.data = self._bucket("Data")
         self.models = self._bucket("Models")
@@ -79,18 +80,6 @@ class Buckets(Construct):
             },
         )
         return bucket
-
-    def _let_alarms_use_the_key(self) -> None:
-        """Have alarms of this account publish to topics that are encrypted with the key."""
-        self.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="EncryptAlarms",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=["*"],
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
-            )
-        )
 
     def _announce_arrivals(self) -> None:
         """Have the data bucket tell EventBridge of its objects, which costs as much as the bucket is busy."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
+import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -11,6 +13,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 
 from stacks.constructs.image_repository import PULLING
+
+ALARMS: Final = "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"
+_OF_THIS_ACCOUNT: Final = {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
 
 
 def sagemaker_operations(sid: str, operations: Sequence[str], resources: Sequence[str]) -> iam.PolicyStatement:
@@ -82,3 +87,25 @@ def calls_and_announcements(
             sid="EncryptAnnouncement", actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[topic_key.key_arn]
         ),
     ]
+
+
+def service_publishes(sid: str, service: str, topic: sns.ITopic, sources: str) -> iam.PolicyStatement:
+    """Leave, in a topic's policy, for a service of AWS to publish on behalf of this account's `sources`, an ARN."""
+    return iam.PolicyStatement(
+        sid=sid,
+        principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
+        actions=["sns:Publish"],
+        resources=[topic.topic_arn],
+        conditions={**_OF_THIS_ACCOUNT, "ArnLike": {"aws:SourceArn": cdk.Fn.sub(sources)}},
+    )
+
+
+def service_encrypts(sid: str, service: str) -> iam.PolicyStatement:
+    """Leave, in a key's policy, for a service of AWS to encrypt what it publishes on this account's behalf."""
+    return iam.PolicyStatement(
+        sid=sid,
+        principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
+        actions=["kms:Decrypt", "kms:GenerateDataKey"],
+        resources=["*"],
+        conditions=_OF_THIS_ACCOUNT,
+    )

@@ -113,6 +113,8 @@ def test_schedules_that_eventbridge_takes_are_taken(schedule: str) -> None:
         ({"schedule": "daily"}, 'nightly.schedule is "daily"; it must be such as rate(1 day), rate(6 hours) or cron('),
         ({"schedule": "rate(1 days)"}, 'nightly.schedule is "rate(1 days)"; it must be such as'),
         ({"schedule": "cron(0 3 * * * *)"}, 'nightly.schedule is "cron(0 3 * * * *)"; it must be such as'),
+        ({"schedule": "cron(60 3 * * ? *)"}, 'nightly.schedule is "cron(60 3 * * ? *)"; it must be such as'),
+        ({"schedule": "cron(0 3 32 * ? *)"}, 'nightly.schedule is "cron(0 3 32 * ? *)"; it must be such as'),
         ({"algorithm": "word2vec"}, 'nightly.algorithm is "word2vec"; it must be one of blazingtext, fairseq, '),
         ({"name": "Nightly"}, 'Nightly.name is "Nightly"; it must be 1 to 40 lower-case letters, digits and dashes'),
         ({"name": None}, "number 1 has no name; it must be 1 to 40 lower-case letters"),
