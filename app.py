@@ -9,6 +9,7 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
 from stacks.constructs.buckets import Buckets
 from stacks.constructs.network import Network
+from stacks.dashboards import DashboardsStack
 from stacks.experiments import ExperimentsStack
 from stacks.hosting import HostingStack
 from stacks.images import ImagesStack
@@ -51,7 +52,7 @@ def wire(app: cdk.App, settings: Settings) -> None:
             network=network,
         ),
     )
-    ExperimentsStack(
+    experiments = ExperimentsStack(
         app,
         named("Experiments"),
         settings=settings,
@@ -61,6 +62,8 @@ def wire(app: cdk.App, settings: Settings) -> None:
         topic=notifications.topic,
         network=network,
     )
+    if settings.dashboards:
+        DashboardsStack(app, named("Dashboards"), settings=settings, training=training, experiments=experiments)
     # Pipelines name their image by its tag, which is no reference that CloudFormation could see.
     training.add_stack_dependency(images)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), NIST80053R5Checks(app))

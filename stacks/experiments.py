@@ -46,4 +46,5 @@ class ExperimentsStack(HouseStack):
                 network=network,
             ),
         )
-        cdk.CfnOutput(self, "DataDistributionArn", value=experiment.state_machine.state_machine_arn)
+        self.state_machine = experiment.state_machine
+        cdk.CfnOutput(self, "DataDistributionArn", value=self.state_machine.state_machine_arn)

@@ -322,6 +322,12 @@ class Settings(BaseModel):
         "subnets and 5 groups, and network must be none",
         default=None,
     )
+    dashboards: bool = _setting(
+        "Whether there is a CloudWatch dashboard for each algorithm and one for all (docs/dashboards.md); three of an "
+        "account are free, and each of the others costs about 3 US dollars a month.",
+        "true or false",
+        default=False,
+    )
     triggers: Annotated[tuple[Trigger, ...], BeforeValidator(triggers_of)] = _setting(
         "What starts pipelines by itself: times, and objects that arrive in the data bucket (docs/triggers.md).",
         'a list of objects such as {"name": "nightly", "algorithm": "blazingtext", "schedule": "rate(1 day)", '

@@ -81,6 +81,24 @@ class Alarm(ResourceType):
             self.aws("cloudwatch").delete_alarms(AlarmNames=[made.id])
 
 
+class Dashboard(ResourceType):
+    """A CloudWatch dashboard; nobody draws it here."""
+
+    type = "AWS::CloudWatch::Dashboard"
+    name_property = "DashboardName"
+
+    def create(self, name: str, properties: Properties) -> Made:
+        return self.update(Made(name), properties)
+
+    def update(self, made: Made, properties: Properties) -> Made:
+        self.aws("cloudwatch").put_dashboard(DashboardName=made.id, DashboardBody=text(properties["DashboardBody"]))
+        return made
+
+    def delete(self, made: Made, properties: Properties) -> None:
+        with gone_is_fine():
+            self.aws("cloudwatch").delete_dashboards(DashboardNames=[made.id])
+
+
 class Rule(ResourceType):
     """A rule of EventBridge, with its targets."""
 
@@ -151,4 +169,4 @@ class AccessAnalyzer(WithoutEffect):
         return Made(arn, {"Arn": arn})
 
 
-TYPES = (LogGroup, Alarm, Rule, CdkMetadata, AccessAnalyzer)
+TYPES = (LogGroup, Alarm, Dashboard, Rule, CdkMetadata, AccessAnalyzer)

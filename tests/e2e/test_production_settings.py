@@ -1,4 +1,4 @@
-"""A deployment with a network of its own: everything that runs has its interfaces there."""
+"""A deployment as for production: a network of its own, encrypted volumes, dashboards."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from gensim.test.utils import datapath
 
+from containers import catalogue
 from kindling import resources
 from tests.e2e.conftest import SMALL, Deployment, deployment_in
 
-PRIVATE = {"network": "private", "network_zones": "3"}
+SETTINGS = {"network": "private", "network_zones": "3", "dashboards": "true"}
 
 
 @pytest.fixture(scope="module")
 def networked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with deployment_in(tmp_path_factory.mktemp("private"), settings=PRIVATE) as found:
+    with deployment_in(tmp_path_factory.mktemp("private"), settings=SETTINGS) as found:
         yield found
 
 
@@ -73,3 +74,19 @@ def test_a_run_trains_tunes_and_serves_inside_the_network_on_encrypted_volumes(
     assert trained["VpcConfig"] == tuned["TrainingJobDefinition"]["VpcConfig"] == model["VpcConfig"] == vpc_config
     key = (resources.outputs(networked.target, "KindlingStorage") or {})["KeyArn"]
     assert trained["ResourceConfig"]["VolumeKmsKeyId"] == served["KmsKeyId"] == key
+
+
+def test_every_dashboard_is_kept_and_is_about_what_is_there(networked: Deployment) -> None:
+    cloudwatch = networked.client("cloudwatch")
+    named = {entry["DashboardName"] for entry in cloudwatch.list_dashboards()["DashboardEntries"]}
+    assert named == {"kindling", *(f"kindling-{name.replace('_', '-')}" for name in catalogue.algorithms())}
+    functions = {one["FunctionName"] for one in networked.client("lambda").list_functions()["Functions"]}
+    machines = {
+        one["stateMachineArn"] for one in networked.client("stepfunctions").list_state_machines()["stateMachines"]
+    }
+    for name in named:
+        body = json.loads(cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"])
+        metrics = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])]
+        assert {metric[3] for metric in metrics if metric[0] == "AWS/Lambda"} == functions
+        shown = {metric[3] for metric in metrics if metric[0] == "AWS/States"}
+        assert shown == machines if name == "kindling" else len(shown & machines) == len(shown) == 1
