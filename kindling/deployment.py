@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from kindling import resources
 from kindling.datasets.files import whole
@@ -70,7 +69,7 @@ def deploy_unless_unchanged(target: Target, report: Report) -> bool:
 
 
 def destroy(target: Target, context: Mapping[str, str], report: Report) -> None:
-    """Takes every stack away. What the settings say to retain (buckets, keys, images, logs) stays.
+    """Takes every stack away. What their templates say to retain stays; a bucket that goes must be empty.
 
     Raises:
         UserError: the CDK failed; the message has the last of its output.
@@ -78,7 +77,6 @@ def destroy(target: Target, context: Mapping[str, str], report: Report) -> None:
     cdk = Cdk(target, context, report)
     if target.kind == "embedded":
         _memory(target).unlink(missing_ok=True)
-        _empty_buckets(target)
     report("synthesising the templates")
     cdk.run("destroy", "--all", "--force", "--output", str(cdk.output))
 
@@ -238,21 +236,3 @@ def _recollection(target: Target) -> object:
 
 def _last_stack() -> str:
     return f"{resources.stack_prefix()}Experiments"
-
-
-def _empty_buckets(target: Target) -> None:
-    """A bucket that holds something cannot be deleted; on the embedded cloud nobody needs what it holds."""
-    storage = resources.outputs(target, f"{resources.stack_prefix()}Storage") or {}
-    s3 = target.client("s3")
-    for key in ("DataBucketName", "ModelBucketName"):
-        if key in storage:
-            _empty(s3, storage[key])
-
-
-def _empty(s3: Any, bucket: str) -> None:
-    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
-    for page in pages:
-        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        if found:
-            versions = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in found]
-            s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})

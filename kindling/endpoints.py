@@ -11,7 +11,6 @@ from kindling.errors import UserError
 from kindling.targets import Target
 
 JSON = "application/json"
-_TAG = "kindling:algorithm"
 
 
 @dataclass(frozen=True)
@@ -55,29 +54,6 @@ def _sentence(said: str) -> str:
     except ValueError:
         return said.strip()
     return str(content.get("error", said)).strip() if isinstance(content, dict) else said.strip()
-
-
-def made_by_pipelines(target: Target) -> list[str]:
-    """The endpoints that pipelines made, by the tag that they gave them."""
-    sagemaker = target.client("sagemaker")
-    pages = sagemaker.get_paginator("list_endpoints").paginate()
-    found = [endpoint for page in pages for endpoint in page["Endpoints"]]
-    return [
-        endpoint["EndpointName"]
-        for endpoint in found
-        if any(tag["Key"] == _TAG for tag in sagemaker.list_tags(ResourceArn=endpoint["EndpointArn"])["Tags"])
-    ]
-
-
-def delete(target: Target, endpoint: str) -> None:
-    """Deletes an endpoint, its config and the models behind it."""
-    sagemaker = target.client("sagemaker")
-    config = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-    variants = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
-    sagemaker.delete_endpoint(EndpointName=endpoint)
-    sagemaker.delete_endpoint_config(EndpointConfigName=config)
-    for variant in variants:
-        sagemaker.delete_model(ModelName=variant["ModelName"])
 
 
 def neighbors(target: Target, endpoint: str, words: Sequence[str], k: int) -> dict[str, list[Neighbor]]:

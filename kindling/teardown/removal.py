@@ -1,0 +1,96 @@
+"""Carrying out a plan: what costs money first, then the stacks, then the data; each step may be done again.
+
+The stacks are only touched when all that stands upon their roles is gone, so that it can still be deleted next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kindling import deployment
+from kindling.targets import Target
+from kindling.teardown import data, logs, made
+from kindling.teardown.attempts import Attempts, Failure, Report
+from kindling.teardown.plan import Plan
+
+_ERROR, _CAUSE = "Kindling.TornDown", "the deployment was taken away while the execution ran"
+
+
+def remove(target: Target, plan: Plan, context: Mapping[str, str], report: Report) -> list[Failure]:
+    """Do what a plan says; what could not be done.
+
+    Args:
+        context: of the CDK app.
+    Raises:
+        UserError: the CDK could not delete the stacks.
+    """
+    attempts = Attempts(target, report)
+    _stop_executions(target, plan, attempts)
+    # Looked up again: an execution may have made more until it was stopped.
+    for made_kind in made.KINDS:
+        attempts.end(plan.ours, list(made_kind.find(target, plan.ours)))
+    if attempts.failures:
+        return attempts.failures
+    _delete_logs(target, plan, attempts)
+    _empty(target, plan, attempts)
+    if attempts.failures:
+        return attempts.failures
+    if plan.stacks:
+        _unprotect(target, plan, attempts)
+        deployment.destroy(target, context, report)
+    for holding in plan.doomed:
+        kind = data.DATA[holding.type]
+        if kind.look(target, holding.name) is not None:
+            doing = "scheduling the deletion of" if holding.type == data.KEY else "deleting"
+            attempts.attempt(
+                kind.title,
+                holding.name,
+                lambda kind=kind, name=holding.name: kind.delete(target, name),  # type: ignore[misc]
+                doing,
+            )
+    return attempts.failures
+
+
+def _stop_executions(target: Target, plan: Plan, attempts: Attempts) -> None:
+    client = target.client("stepfunctions")
+    for execution in plan.executions:
+        attempts.attempt(
+            "execution",
+            execution.name,
+            lambda arn=execution.arn: client.stop_execution(executionArn=arn, error=_ERROR, cause=_CAUSE),  # type: ignore[misc]
+            "stopping",
+        )
+
+
+def _delete_logs(target: Target, plan: Plan, attempts: Attempts) -> None:
+    """While the executions still tell which endpoints there were."""
+    client = target.client("logs")
+    for group in plan.endpoint_logs:
+        attempts.attempt("log group", group, lambda group=group: client.delete_log_group(logGroupName=group))  # type: ignore[misc]
+    for group in plan.job_logs:
+        # Jobs that were stopped just now have written more since.
+        attempts.attempt(
+            "log streams of",
+            group,
+            lambda group=group: logs.delete_streams(target, group, logs.streams(target, plan.ours, group)),  # type: ignore[misc]
+        )
+
+
+def _empty(target: Target, plan: Plan, attempts: Attempts) -> None:
+    """A bucket or a group that holds something would keep its stack from being deleted."""
+    for holding in plan.doomed:
+        if holding.live and not holding.retained:
+            kind = data.DATA[holding.type]
+            attempts.attempt(
+                kind.title,
+                holding.name,
+                lambda kind=kind, name=holding.name: kind.empty(target, name),  # type: ignore[misc]
+                "emptying",
+            )
+
+
+def _unprotect(target: Target, plan: Plan, attempts: Attempts) -> None:
+    client = target.client("cloudformation")
+    for name in plan.protected:
+        attempts.report(f"taking the protection off stack {name}")
+        client.update_termination_protection(StackName=name, EnableTerminationProtection=False)
