@@ -22,8 +22,14 @@ ACKNOWLEDGED: Final[dict[tuple[str, str], str]] = {
     ("/(Pipeline|Machine)/Role/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
         "A state machine gives its jobs and models their roles: iam:PassRole, on these alone and to SageMaker alone."
     ),
+    ("/(Training|Preparation|Batch|Evaluation|Hosting|Rollback)/Role/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
+        "kms:CreateGrant is how disks of jobs and endpoints get the key; a condition keeps it to AWS's own resources."
+    ),
     ("/Guard/Role/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
         "The first endpoint that is scaled makes the service-linked role that scales it, and can make no other role."
+    ),
+    ("/(Batch|Evaluation|Hosting|Preparation|Rollback|Training)/Role/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
+        "Grants of the buckets' key for AWS's own resources alone, by which SageMaker encrypts the disks of its hosts."
     ),
     ("/Machine/Role/Resource$", "^RESOURCE_MISMATCH: .*states:DescribeExecution"): (
         "The executions of standard state machines are followed; parliament asks for those of express ones, too."
@@ -31,9 +37,10 @@ ACKNOWLEDGED: Final[dict[tuple[str, str], str]] = {
     ("/(Pipeline|Machine)/Role/DefaultPolicy/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
         "Step Functions delivers logs only for a role that may write the log service's resource policy."
     ),
-    ("^KindlingAccount/Boundary/", "^(RESOURCE_MISMATCH|PERMISSIONS_MANAGEMENT_ACTIONS|CREDENTIALS_EXPOSURE): "): (
-        "A boundary gives nothing: its actions are those of the roles, its patterns stand for several kinds of names."
-    ),
+    (
+        "^KindlingAccount/Boundary/",
+        "^(RESOURCE_MISMATCH|RESOURCE_STAR|PERMISSIONS_MANAGEMENT_ACTIONS|CREDENTIALS_EXPOSURE): ",
+    ): ("A boundary gives nothing: its actions are those of the roles, its patterns stand for several kinds of names."),
     ("Role", "^CREDENTIALS_EXPOSURE: "): (
         "Pulling an image takes a registry token; it opens no more than the role's own image permissions do."
     ),
