@@ -1,7 +1,8 @@
 """S3 tells EventBridge of objects that come and go, as far as a bucket's notifications say so.
 
 moto's events all have one id and one sequencer, reasons of another API, come twice for an upload in parts, and reach
-the rules of every bus; and GetBucketNotificationConfiguration leaves EventBridge out.
+the rules of every bus; and GetBucketNotificationConfiguration leaves EventBridge out. Nobody is told
+of delete markers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ _REASONS = {
     "ObjectCreated:Copy": "CopyObject",
     "ObjectCreated:CompleteMultipartUpload": "CompleteMultipartUpload",
     "ObjectRemoved:Delete": "DeleteObject",
-    "ObjectRemoved:DeleteMarkerCreated": "DeleteObject",
 }
 
 _logger = logging.getLogger(__name__)
@@ -49,8 +49,6 @@ def _send_events(cloud: Cloud) -> None:
             "bucket": {"name": bucket.name},
             "object": {
                 "key": key.name,
-                "size": key.size,
-                "etag": key.etag.strip('"'),
                 # In the order in which they came, beyond the end of this process, too.
                 "sequencer": f"{began:012X}{next(numbers):06X}",
             },
@@ -62,9 +60,10 @@ def _send_events(cloud: Cloud) -> None:
             detail["object"]["version-id"] = key.version_id
         if name in _REASONS:
             detail["reason"] = _REASONS[name]
-        if name.startswith("ObjectRemoved:"):
-            marked = name.endswith("MarkerCreated")
-            detail["deletion-type"] = "Delete Marker Created" if marked else "Permanently Deleted"
+        if name == "ObjectRemoved:Delete":
+            detail["deletion-type"] = "Permanently Deleted"
+        else:
+            detail["object"] |= {"size": key.size, "etag": key.etag.strip('"')}
         event: Any = {
             "version": "0",
             "id": str(uuid.uuid4()),

@@ -33,6 +33,12 @@ TRIGGERS = [
         },
     },
     {
+        "name": "all-so-far",
+        "algorithm": "blazingtext",
+        "arrival": "blazingtext/days/",
+        "input": {**INPUT, "name": "days", "inputs": {"train": "s3://{data}/{prefix}"}},
+    },
+    {
         "name": "yearly",
         "algorithm": "blazingtext",
         "schedule": "cron(0 0 1 1 ? *)",
@@ -79,12 +85,30 @@ def test_an_object_that_arrives_starts_a_run_on_it_and_one_elsewhere_does_not(tr
     assert len(runs(triggered, 0)) == before + 1, "what the run itself writes starts none"
 
 
-def test_many_objects_and_their_manifest_start_one_run_on_all_of_them(triggered: Deployment, tmp_path: Path) -> None:
-    before = len(runs(triggered, 0))
+def parts(triggered: Deployment, tmp_path: Path, folder: str) -> str:
+    """Uploads the news in three objects; the address of their folder."""
     lines = news().read_text(encoding="utf-8").splitlines()
     for number in range(3):
         (tmp_path / f"part-{number}").write_text("\n".join(lines[number::3]) + "\n", encoding="utf-8")
-        folder = triggered.upload(tmp_path / f"part-{number}", "uploads/monday")
+        address = triggered.upload(tmp_path / f"part-{number}", folder)
+    return address
+
+
+def test_many_objects_and_a_marker_start_one_run_on_all_that_has_arrived(triggered: Deployment, tmp_path: Path) -> None:
+    before = len(runs(triggered, 0))
+    parts(triggered, tmp_path, "days/monday")
+    assert len(runs(triggered, 0)) == before
+    (tmp_path / "_SUCCESS").touch()
+    triggered.upload(tmp_path / "_SUCCESS", "days/monday")
+    started = runs(triggered, before + 1)
+    assert len(started) == before + 1
+    ended = triggered.wait(started[0]["executionArn"])
+    assert ended["status"] == "SUCCEEDED", ended.get("cause")
+
+
+def test_many_objects_and_their_manifest_start_one_run_on_all_of_them(triggered: Deployment, tmp_path: Path) -> None:
+    before = len(runs(triggered, 0))
+    folder = parts(triggered, tmp_path, "uploads/monday")
     assert len(runs(triggered, 0)) == before
     manifest: list[Any] = [{"prefix": f"{folder}/"}, *(f"part-{number}" for number in range(3))]
     (tmp_path / "all.manifest").write_text(json.dumps(manifest))

@@ -104,8 +104,19 @@ def test_a_deleted_object_is_told_of_too(heard: Heard) -> None:
     heard.aws("events").put_targets(Rule=heard.name, Targets=[{"Id": "1", "Arn": heard.machine}])
     heard.put("a")
     heard.s3.delete_object(Bucket=heard.name, Key="a")
-    (event,) = heard.inputs()
-    assert (event["detail"]["object"]["key"], event["detail"]["deletion-type"]) == ("a", "Permanently Deleted")
+    heard.s3.put_bucket_versioning(Bucket=heard.name, VersioningConfiguration={"Status": "Enabled"})
+    heard.put("b")
+    heard.s3.delete_object(Bucket=heard.name, Key="b")
+    versions = heard.s3.list_object_versions(Bucket=heard.name)
+    for found in (
+        *versions["Versions"],
+        *versions["DeleteMarkers"],
+    ):  # the marker last: it has no size
+        heard.s3.delete_object(Bucket=heard.name, Key="b", VersionId=found["VersionId"])
+    details = [event["detail"] for event in heard.inputs()]
+    assert [detail["object"]["key"] for detail in details] == ["a", "b"]
+    assert {detail["deletion-type"] for detail in details} == {"Permanently Deleted"}
+    assert "Versions" not in heard.s3.list_object_versions(Bucket=heard.name)
 
 
 def test_a_bucket_tells_only_while_it_is_switched_on_and_shows_whether_it_is(heard: Heard) -> None:
