@@ -14,7 +14,6 @@ from kindling.cli.terminal import StateOption, TargetOption, YesOption, chosen, 
 from kindling.results import duration
 
 if TYPE_CHECKING:
-    from kindling.targets import Target
     from kindling.teardown.attempts import Failure
     from kindling.teardown.plan import Plan
 
@@ -53,7 +52,7 @@ def teardown(
             "the protection off."
         )
     if not yes:
-        typer.confirm(_question(found, where), abort=True, err=True)
+        typer.confirm(_question(found, f"the {where.describe()}"), abort=True, err=True)
     with steps("tearing down") as report:
         failures = removal.remove(where, found, given, report)
     _raise(failures)
@@ -117,16 +116,15 @@ def _print(plan: Plan) -> None:
             output().print()
 
 
-def _question(plan: Plan, where: Target) -> str:
-    """What is about to happen, with the names of what runs."""
+def _question(plan: Plan, where: str) -> str:
+    """What is about to happen, with the names of what runs and of what serves."""
     running = [execution.name for execution in plan.executions]
-    stopped = f"Stop {', '.join(running)}, and delete" if running else "Delete"
     serving = [thing.name for thing in plan.things if thing.kind == "endpoint"]
-    endpoints = f"{'endpoint' if len(serving) == 1 else 'endpoints'} {', '.join(serving)}, " if serving else ""
-    data = ", DATA INCLUDED," if plan.include_data else ""
-    return f"{stopped} {endpoints}and all else listed above{data} in the {where.describe()}?".replace(
-        "Delete and all else", "Delete all"
-    ).replace("delete and all else", "delete all")
+    parts = [f"stop {', '.join(running)}"] if running else []
+    parts += [f"delete {'endpoint' if len(serving) == 1 else 'endpoints'} {', '.join(serving)}"] if serving else []
+    rest = f"delete all {'else ' if parts else ''}listed above{', DATA INCLUDED,' if plan.include_data else ''}"
+    words = ", ".join([*parts, f"and {rest}"]) if parts else rest
+    return f"{words[0].upper()}{words[1:]} in {where}?"
 
 
 def _raise(failures: Sequence[Failure]) -> None:

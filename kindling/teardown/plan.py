@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kindling import resources
+from kindling.bootstrap import execution_policy
 from kindling.errors import UserError
 from kindling.targets import Target
 from kindling.teardown import data, logs, made, stacks
@@ -157,6 +158,11 @@ def _kept_for_all(target: Target, ours: Ownership) -> Iterator[Row]:
     """What other deployments use, too, and what AWS cannot delete."""
     if resources.outputs(target, _TOOLKIT) is not None:
         yield Row("stack", _TOOLKIT, "every CDK app of the account uses it; its bucket and repository cost by the GB")
+    policies = execution_policy.stack_name(resources.settings())
+    if resources.outputs(target, policies) is not None:
+        yield Row(
+            "stack", policies, "what CloudFormation may do in the account, by `kindling bootstrap`; costs nothing"
+        )
     account = f"{ours.prefix}{ACCOUNT_STACK}"
     if resources.outputs(target, account) is not None:
         why = "it watches the account's money and access; its key costs 1 USD, each alarm 0.10 USD a month"

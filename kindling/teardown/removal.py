@@ -9,10 +9,12 @@ from collections.abc import Mapping
 
 from kindling import deployment
 from kindling.targets import Target
-from kindling.teardown import data, logs, made
+from kindling.teardown import data, logs, made, stacks
 from kindling.teardown.attempts import Attempts, Failure, Report
+from kindling.teardown.executions import Machines
 from kindling.teardown.plan import Plan
 
+_RULE = "AWS::Events::Rule"
 _ERROR, _CAUSE = "Kindling.TornDown", "the deployment was taken away while the execution ran"
 
 
@@ -25,6 +27,7 @@ def remove(target: Target, plan: Plan, context: Mapping[str, str], report: Repor
         UserError: the CDK could not delete the stacks.
     """
     attempts = Attempts(target, report)
+    _stop_triggers(target, plan, attempts)
     _stop_executions(target, plan, attempts)
     # Looked up again: an execution may have made more until it was stopped.
     for made_kind in made.KINDS:
@@ -51,9 +54,19 @@ def remove(target: Target, plan: Plan, context: Mapping[str, str], report: Repor
     return attempts.failures
 
 
+def _stop_triggers(target: Target, plan: Plan, attempts: Attempts) -> None:
+    """The stacks' rules start executions until the stacks are gone."""
+    client = target.client("events")
+    for holding in stacks.holdings(target, plan.ours, frozenset({_RULE})):
+        if holding.type == _RULE and holding.live:
+            bus, _, name = holding.name.rpartition("|")
+            on = {"EventBusName": bus} if bus else {}
+            attempts.attempt("rule", name, lambda name=name, on=on: client.disable_rule(Name=name, **on), "disabling")  # type: ignore[misc]
+
+
 def _stop_executions(target: Target, plan: Plan, attempts: Attempts) -> None:
     client = target.client("stepfunctions")
-    for execution in plan.executions:
+    for execution in Machines.of(target, plan.ours).running(target):
         attempts.attempt(
             "execution",
             execution.name,

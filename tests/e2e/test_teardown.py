@@ -17,6 +17,9 @@ from kindling.ports import free_port
 from kindling.targets import running_embedded_cloud
 from tests.e2e.conftest import SMALL, Deployment
 from tests.e2e.inventory import Names, inventory, of_stack, without
+from tests.e2e.test_killed_cloud import until
+
+pytestmark = pytest.mark.timeout(900)  # deploying and taking away, twice
 
 TOOLKIT = "CDKToolkit"  # kept by default: other apps of the account use it
 
@@ -119,10 +122,16 @@ def test_after_a_teardown_with_data_the_account_is_as_it_was_before_the_deployme
     declined = kindling(state, "orphans", "--delete")
     assert declined.returncode == 1, "nobody was there to say yes"
     assert "left-behind" in deployed.hosted()["endpoints"]
+    deleted = kindling(state, "orphans", "--delete", "--yes")
+    assert deleted.returncode == 0, deleted.stderr
+    assert kindling(state, "orphans").stdout == "no orphans.\n"
+    assert deployed.hosted()["endpoints"] == ["words"]
+    plant_orphans(deployed)
 
     # A stack that somebody deleted by hand, an execution that runs, and protection.
-    long_run = {**run, "name": "long", "hyperparameters": {**SMALL, "epochs": "100000"}, "endpoint": None}
+    long_run = {**run, "name": "long", "hyperparameters": {**SMALL, "epochs": "10000"}, "endpoint": None}
     running = deployed.start(long_run)
+    until(lambda: deployed.running_jobs() != [], 60, "training starts")
     cloudformation = deployed.client("cloudformation")
     cloudformation.delete_stack(StackName="KindlingExperiments")
     cloudformation.update_termination_protection(StackName="KindlingStorage", EnableTerminationProtection=True)

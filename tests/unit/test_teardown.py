@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from containers.catalogue import algorithms
+from kindling.cli import teardown as cli
+from kindling.errors import UserError
 from kindling.targets import EmbeddedTarget
-from kindling.teardown import data, executions, made, orphans, ownership, plan
+from kindling.teardown import data, executions, made, orphans, ownership, plan, removal, stacks
 from kindling.teardown.attempts import Attempts, Failure
 from kindling.teardown.made import Thing
 from kindling.teardown.ownership import Ownership
@@ -159,6 +162,7 @@ def target(tmp_path: Path) -> Iterator[EmbeddedTarget]:
     host, port = server.get_host_and_port()
     names = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
     yield EmbeddedTarget(state=tmp_path, endpoint_url=f"http://{host}:{port}", environment=names)
+    requests.post(f"http://{host}:{port}/moto-api/reset", timeout=10)
     server.stop()
 
 
@@ -299,3 +303,69 @@ def test_a_run_that_runs_has_use_for_what_it_made(
     runs: orphans._Runs, name: str, tags: dict[str, str], reason: str | None
 ) -> None:
     assert runs.over(Thing(kind="model", name=name), tags) == reason
+
+
+def empty_plan(**changes: Any) -> plan.Plan:
+    nothing: dict[str, Any] = {
+        "ours": OURS,
+        "include_data": True,
+        **dict.fromkeys(("executions", "things", "doomed", "kept", "endpoint_logs"), ()),
+        "stacks": (stacks.Stack("KindlingStorage", "arn", protected=False),),
+        "job_logs": {},
+    }
+    return plan.Plan(**(nothing | changes))
+
+
+def test_the_rules_of_the_stacks_start_nothing_more(target: EmbeddedTarget) -> None:
+    rule = {"Type": "AWS::Events::Rule", "Properties": {"Name": "nightly", "ScheduleExpression": "rate(1 day)"}}
+    for stack, name in (("KindlingTriggers", "nightly"), ("KindlingDevTriggers", "theirs")):
+        rule["Properties"]["Name"] = name  # type: ignore[index]
+        template = json.dumps({"Resources": {"Nightly": rule}})
+        target.client("cloudformation").create_stack(StackName=stack, TemplateBody=template)
+    attempts = Attempts(target, silent)
+    removal._stop_triggers(target, empty_plan(), attempts)
+    assert attempts.failures == []
+    states = {one["Name"]: one["State"] for one in target.client("events").list_rules()["Rules"]}
+    assert states == {"nightly": "DISABLED", "theirs": "ENABLED"}
+
+
+def test_the_stacks_stay_while_something_is_left_that_may_need_their_roles(
+    target: EmbeddedTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_target: object, thing: Thing) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": f"Not {thing.name}."}}, "DeleteModel")
+
+    left = made.Kind(
+        title="model", cost="nothing", find=lambda *_: iter([Thing(kind="model", name="stuck")]), delete=refuse
+    )
+    destroyed: list[object] = []
+    monkeypatch.setattr(made, "KINDS", (left,))
+    monkeypatch.setattr("kindling.teardown.attempts.BY_TITLE", {"model": left})
+    monkeypatch.setattr("kindling.deployment.destroy", lambda *arguments: destroyed.append(arguments))
+    failures = removal.remove(target, empty_plan(), {}, silent)
+    assert failures == [Failure("model", "stuck", "Not stuck")]
+    assert destroyed == []
+    with pytest.raises(UserError, match=r"^not all could be deleted: model stuck: Not stuck. What comes after it"):
+        cli._raise(failures)
+    monkeypatch.setattr(made, "KINDS", ())
+    assert removal.remove(target, empty_plan(), {}, silent) == []
+    assert len(destroyed) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "question"),
+    [
+        ({}, "Delete all listed above, DATA INCLUDED, in the cloud?"),
+        ({"include_data": False}, "Delete all listed above in the cloud?"),
+        (
+            {
+                "include_data": False,
+                "executions": (executions.Execution("busy", "arn", None),),
+                "things": (Thing(kind="endpoint", name="words"), Thing(kind="model", name="a")),
+            },
+            "Stop busy, delete endpoint words, and delete all else listed above in the cloud?",
+        ),
+    ],
+)
+def test_the_question_names_what_runs_and_what_serves(changes: dict[str, Any], question: str) -> None:
+    assert cli._question(empty_plan(**changes), "the cloud") == question
