@@ -56,7 +56,7 @@ def remove(target: Target, ours: Ownership, attempts: Attempts) -> None:
             work = kind.delete if holding.type == data.REPOSITORY else kind.empty
             attempts.attempt(kind.title, holding.name, lambda work=work, name=holding.name: work(target, name))  # type: ignore[misc]
         client.update_termination_protection(StackName=stack_id, EnableTerminationProtection=False)
-        if attempts.failures or not attempts.attempt("stack", name, lambda id=stack_id: _delete(client, id)):  # type: ignore[misc]
+        if attempts.failures or not attempts.attempt("stack", name, lambda arn=stack_id: _delete(client, arn)):  # type: ignore[misc]
             return
         for holding in held:
             kind = data.DATA[holding.type]

@@ -13,7 +13,7 @@ from typing import Any
 
 from kindling.targets import Target
 from kindling.teardown.gone import unless_gone
-from kindling.teardown.ownership import ALGORITHM, Ownership
+from kindling.teardown.ownership import Ownership
 
 # In these an endpoint cannot be deleted.
 IN_MOTION = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
@@ -93,14 +93,9 @@ def _job(title: str, noun: str, operation: str, listing: str, key: str) -> Kind:
 
 
 def endpoints(target: Target, *, whose: Callable[[str], bool]) -> Iterator[Thing]:
-    """The endpoints with a pipeline's tag, whose users name them, if `whose` says so of their configuration's name.
-
-    An endpoint is `of` its configuration, and of the one that it is being updated to.
-    """
+    """The endpoints of which `whose` says so by their configuration's name; their own names are their users'."""
     sagemaker = target.client("sagemaker")
     for found in pages_of(sagemaker, "list_endpoints", "Endpoints"):
-        if ALGORITHM not in tags_of(target, found["EndpointArn"]):
-            continue
         with unless_gone():
             described = sagemaker.describe_endpoint(EndpointName=found["EndpointName"])
             config = described.get("EndpointConfigName", "")

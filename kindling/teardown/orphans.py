@@ -54,7 +54,8 @@ def find(target: Target, ours: Ownership) -> list[Orphan]:
     alarms = made.find(target, ours, (made.ALARM,))
     runs = _Runs(target, ours)
     uses = _Uses(target, ours)
-    found = [*_jobs(jobs, runs), *_endpoints(endpoints, runs)]
+    configs = {thing.name: thing.arn for thing in behind if thing.kind == made.CONFIG.title}
+    found = [*_jobs(jobs, runs), *_endpoints(endpoints, configs, runs)]
     doomed = {orphan.thing.name for orphan in found if orphan.thing.kind == "endpoint"}
     found += _behind(behind, uses, runs, doomed)
     found += [
@@ -192,13 +193,12 @@ def _jobs(jobs: Iterable[Thing], runs: _Runs) -> Iterator[Orphan]:
             yield Orphan(job, tags.get(RUN), f"{reason}, and still runs")
 
 
-def _endpoints(endpoints: Iterable[Thing], runs: _Runs) -> Iterator[Orphan]:
+def _endpoints(endpoints: Iterable[Thing], configs: Mapping[str, str], runs: _Runs) -> Iterator[Orphan]:
+    """Of the endpoints those that nobody wants; `configs` are ARNs of configurations by name."""
     for endpoint in endpoints:
         tags = runs.tags(endpoint.arn)
-        config = endpoint.arn.replace(
-            f":endpoint/{endpoint.name.lower()}", f":endpoint-config/{endpoint.of[0].lower()}"
-        )
-        if reason := runs.unwanted(endpoint, (tags, runs.tags(config))):
+        config = configs.get(endpoint.of[0])  # None where somebody deleted it
+        if reason := runs.unwanted(endpoint, (tags, runs.tags(config) if config else {})):
             yield Orphan(endpoint, tags.get(RUN), reason)
 
 

@@ -12,7 +12,7 @@ from kindling.targets import Target
 from kindling.teardown import data, logs, made, stacks
 from kindling.teardown.executions import Execution, Machines
 from kindling.teardown.made import Thing
-from kindling.teardown.ownership import ACCOUNT_STACK, Ownership
+from kindling.teardown.ownership import ACCOUNT_STACK, ALGORITHM, Ownership
 from kindling.teardown.stacks import Holding, Stack
 
 _TOOLKIT = "CDKToolkit"
@@ -168,7 +168,9 @@ def _kept_for_all(target: Target, ours: Ownership) -> Iterator[Row]:
         why = "it watches the account's money and access; its key costs 1 USD, each alarm 0.10 USD a month"
         yield Row("stack", account, why)
     for endpoint in made.endpoints(target, whose=lambda config: not ours.named(config)):
-        why = f"it serves {endpoint.of[0]}, which is not of this deployment; its instances cost by the hour"
+        if ALGORITHM not in made.tags_of(target, endpoint.arn):
+            continue
+        why = f"a pipeline made it, but it serves {endpoint.of[0]}, which is none of ours; it costs by the hour"
         yield Row("endpoint", endpoint.name, why)
     client = target.client("sagemaker")
     if any(

@@ -64,6 +64,7 @@ def corpus(tmp_path: Path) -> str:
         ["neighbors", "words", "king"],
         ["invoke", "words", "--json", "{}"],
         ["teardown", "--yes"],
+        ["orphans"],
     ],
 )
 def test_without_an_embedded_cloud_the_sentence_says_how_to_start_one(kindling: Kindling, command: list[str]) -> None:
