@@ -206,6 +206,13 @@ def _code(scope: Scope) -> dict[str, list[Grant]]:
                 [scope.arn("lambda", f"function:{made}")],
             ),
             Grant("lambda", ["GetLayerVersion"], [layers, public]),
+            # Environments are encrypted with the buckets' key, which Lambda uses in the name of who deploys.
+            Grant(
+                "kms",
+                ["CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"],
+                [scope.arn("kms", "key/*")],
+                {"StringEquals": {"kms:ViaService": f"lambda.{scope.region}.amazonaws.com"}},
+            ),
             _passing(scope),
         ],
         "AWS::Lambda::LayerVersion": [
@@ -284,7 +291,8 @@ def _models(scope: Scope) -> dict[str, list[Grant]]:
                 "sagemaker",
                 [
                     *("CreateModelPackageGroup", "DeleteModelPackageGroup", "DescribeModelPackageGroup"),
-                    *("GetModelPackageGroupPolicy", "AddTags", "DeleteTags", "ListTags"),
+                    *("GetModelPackageGroupPolicy", "DeleteModelPackageGroupPolicy"),
+                    *("AddTags", "DeleteTags", "ListTags"),
                 ],
                 [scope.arn("sagemaker", f"model-package-group/{scope.settings.name}-*")],
             )
@@ -347,7 +355,7 @@ def _events(scope: Scope) -> dict[str, list[Grant]]:
             Grant(
                 "cloudwatch",
                 ["PutDashboard", "GetDashboard", "DeleteDashboards", *tagging],
-                [scope.global_arn("cloudwatch", f"dashboard/{name}") for name in names],
+                [scope.global_arn("cloudwatch", f"dashboard/{name}") for name in (scope.settings.name, names[1])],
             )
         ],
         "AWS::SQS::Queue": [

@@ -14,7 +14,7 @@ from kindling.bootstrap.findings import Finding
 from kindling.environments import ROOT
 from kindling.errors import UserError
 
-# The four images with what they are built from take about 15 GB; the CDK's own output fits into one.
+# An image takes 1.1 GB and its building several times that; the CDK's own output fits into one.
 ROOM_GB, LEAST_GB = 20.0, 1.0
 _CDK, _DOCKER, _DISK = "Node and CDK", "Docker", "disk"
 _SETUP = "run `make setup`."

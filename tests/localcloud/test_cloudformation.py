@@ -149,3 +149,36 @@ def test_an_alarm_is_made_and_removed(aws: Any) -> None:
     assert [one["AlarmName"] for one in aws("cloudwatch").describe_alarms()["MetricAlarms"]] == ["errors"]
     aws("cloudformation").delete_stack(StackName="alarms")
     assert aws("cloudwatch").describe_alarms()["MetricAlarms"] == []
+
+
+def test_an_element_that_comes_to_no_value_is_left_out_of_its_list(aws: Any) -> None:
+    allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+    maybe = {"Fn::If": ["Never", {**allow, "Action": "sts:TagSession"}, {"Ref": "AWS::NoValue"}]}
+    document = {"Version": "2012-10-17", "Statement": [allow, maybe]}
+    role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "no-value", "AssumeRolePolicyDocument": document}}
+    template = {"Conditions": {"Never": {"Fn::Equals": ["a", "b"]}}, "Resources": {"Role": role}}
+    aws("cloudformation").create_stack(StackName="no-value", TemplateBody=json.dumps(template))
+    made = aws("iam").get_role(RoleName="no-value")["Role"]["AssumeRolePolicyDocument"]
+    assert made["Statement"] == [allow]
+    aws("cloudformation").delete_stack(StackName="no-value")
+
+
+def test_a_parameter_that_is_said_to_be_what_it_is_by_default_changes_nothing(aws: Any) -> None:
+    stacks = aws("cloudformation")
+    parameter = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Ref": "Word"}}}
+    template = {"Parameters": {"Word": {"Type": "String", "Default": "a"}}, "Resources": {"Parameter": parameter}}
+    stacks.create_stack(StackName="by-default", TemplateBody=json.dumps(template))
+    for word, expected in (("a", []), ("b", ["Parameter"])):
+        # The same template in other words, so that the change set is made at all.
+        body = json.dumps({**template, "Description": word})
+        stacks.create_change_set(
+            StackName="by-default",
+            ChangeSetName="look",
+            ChangeSetType="UPDATE",
+            TemplateBody=body,
+            Parameters=[{"ParameterKey": "Word", "ParameterValue": word}],
+        )
+        changes = stacks.describe_change_set(StackName="by-default", ChangeSetName="look")["Changes"]
+        assert [one["ResourceChange"]["LogicalResourceId"] for one in changes] == expected
+        stacks.delete_change_set(StackName="by-default", ChangeSetName="look")
+    stacks.delete_stack(StackName="by-default")

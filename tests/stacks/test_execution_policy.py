@@ -41,7 +41,6 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
     "AWS::KMS::Key": (),
     "AWS::Lambda::Function": (
         *("ec2:.*", "elasticfilesystem:.*", "s3files:.*"),  # no network, no file system
-        *("kms:(CreateGrant|DescribeKey|Encrypt|GenerateDataKey)",),  # environments under Lambda's own key
         *("lambda:.*CodeSigningConfig", "lambda:.*Concurrency", "lambda:PublishVersion"),
         *("lambda:.*ScalingConfig", "lambda:PassCapacityProvider", "lambda:AssociateRuntimeAlias"),
     ),
@@ -57,7 +56,7 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
     ),
     "AWS::SNS::Subscription": ("iam:.*",),  # no Firehose
     "AWS::SNS::Topic": ("iam:.*", "sns:PutDataProtectionPolicy", "sns:(Uns|S)ubscribe"),
-    "AWS::SageMaker::ModelPackageGroup": ("sagemaker:(Put|Delete)ModelPackageGroupPolicy",),
+    "AWS::SageMaker::ModelPackageGroup": ("sagemaker:PutModelPackageGroupPolicy",),
     "AWS::StepFunctions::StateMachine": ("kms:.*", "s3:.*"),  # definitions in the template
 }
 
@@ -69,6 +68,7 @@ def scope(**settings: Any) -> Scope:
 # All that settings can add to the app.
 EVERYTHING: Mapping[str, Any] = {
     "network": "private",
+    "dashboards": True,
     "triggers": [
         {
             "name": "nightly",
@@ -177,7 +177,6 @@ def arn_of(stack: str, logical_id: str, resource: dict[str, Any]) -> str:
 # Actions that are about something else than the resource whose handler calls them.
 ELSEWHERE: Mapping[str, tuple[str, dict[str, list[str]]]] = {
     "kms:CreateKey": ("*", {}),
-    "kms:Decrypt": (f"arn:aws:kms:{_HERE}:key/1234", {"kms:ViaService": [f"s3.{REGION}.amazonaws.com"]}),
     "s3:GetObject": (f"arn:aws:s3:::cdk-hnb659fds-assets-{ACCOUNT}-{REGION}/code.zip", {}),
     "s3:GetObjectVersion": (f"arn:aws:s3:::cdk-hnb659fds-assets-{ACCOUNT}-{REGION}/code.zip", {}),
     "lambda:GetLayerVersion": (f"arn:aws:lambda:{REGION}:017000801446:layer:AWSLambdaPowertools:27", {}),
@@ -202,6 +201,8 @@ def request_of(action: str, kind: str, arn: str) -> Request:
         to = services.get(kind.rpartition("::")[0], "lambda")
         role = f"arn:aws:iam::{ACCOUNT}:role/KindlingTraining-Role-1A2B"
         return Request(action, role, {PASSED_TO: [f"{to}.amazonaws.com"]})
+    if action.startswith("kms:") and kind.startswith("AWS::Lambda"):
+        return Request(action, f"arn:aws:kms:{_HERE}:key/1234", {"kms:ViaService": [f"lambda.{REGION}.amazonaws.com"]})
     where, context = ELSEWHERE.get(action, (arn, {}))
     return Request(action, where, context)
 
@@ -280,6 +281,7 @@ _FOREIGN = "999999999999"
         Request("ec2:RunInstances"),
         Request("cloudtrail:StopLogging", f"arn:aws:cloudtrail:{_HERE}:trail/audit"),
         Request("kms:Decrypt", f"arn:aws:kms:{_HERE}:key/1234"),
+        Request("kms:CreateGrant", f"arn:aws:kms:{_HERE}:key/1234"),
         Request("kms:ScheduleKeyDeletion", f"arn:aws:kms:{REGION}:{_FOREIGN}:key/1234"),
         Request("s3:DeleteBucket", "arn:aws:s3:::somebody-elses"),
         Request("s3:GetObject", "arn:aws:s3:::kindlingstorage-bucketsdata-1a/blazingtext/corpus"),
@@ -310,6 +312,13 @@ def test_with_a_boundary_no_role_is_made_or_changed_without_it_and_none_sheds_it
     assert decide(bounded, Request("iam:DeleteRolePermissionsBoundary", role)) == "implicitDeny"
     by_arn = execution_policy.documents(scope(permissions_boundary="arn:aws:iam::aws:policy/Some"))
     assert "arn:aws:iam::aws:policy/Some" in json.dumps(by_arn)
+
+
+def test_assets_are_read_under_the_key_of_the_bootstrap_bucket() -> None:
+    via_s3 = {"kms:ViaService": [f"s3.{REGION}.amazonaws.com"]}
+    assert decide(DOCUMENTS, Request("kms:Decrypt", f"arn:aws:kms:{_HERE}:key/1234", via_s3)) == "allowed"
+    for bucket in (f"cdk-hnb659fds-assets-{_FOREIGN}-{REGION}", "any"):
+        assert decide(DOCUMENTS, Request("s3:GetObject", f"arn:aws:s3:::{bucket}/code.zip")) != "allowed"
 
 
 def test_the_longest_names_fit_and_what_would_not_is_refused() -> None:
