@@ -38,9 +38,15 @@ def find_endpoint(sagemaker: Any, name: str) -> Endpoint | None:
 
 
 def models_of(sagemaker: Any, config_name: str) -> list[str] | None:
-    """The names of the models of an endpoint configuration, or None where there is no such configuration."""
+    """The names of the models of an endpoint configuration, or None where there is no such configuration.
+
+    Those of production variants, which answer, come before those of shadow variants.
+    """
     found = unless_missing(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=config_name))
-    return None if found is None else [variant["ModelName"] for variant in found["ProductionVariants"]]
+    if found is None:
+        return None
+    variants = (*found["ProductionVariants"], *found.get("ShadowProductionVariants", ()))
+    return [variant["ModelName"] for variant in variants]
 
 
 def unless_missing(ask: Callable[[], Any]) -> Any | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lambdas.endpoint.status import EndpointError, check, former
-from lambdas.hosting.endpoints import Endpoint
+from lambdas.hosting.endpoints import Endpoint, models_of
 from lambdas.retire.retirement import retire
 from lambdas.smoke_test.answer import SmokeTestError, check_answer
 from tests.unit.test_lambda_rollback import SageMaker
@@ -78,6 +78,22 @@ def test_the_former_configuration_and_its_model_are_deleted() -> None:
     sagemaker.models, sagemaker.configs = {"kindling-m", "kindling-n"}, {"kindling-old": "kindling-m"}
     assert retire(sagemaker, "kindling-old", "kindling-") == []
     assert (sagemaker.configs, sagemaker.models) == ({}, {"kindling-n"})
+
+
+def test_a_shadow_beside_the_former_model_is_deleted_if_it_is_ours() -> None:
+    for shadow, left in (("kindling-s", []), ("theirs", ["theirs"])):
+        sagemaker = SageMaker()
+        sagemaker.models, sagemaker.configs = {"kindling-m", shadow}, {"kindling-old": "kindling-m"}
+        sagemaker.shadows = {"kindling-old": shadow}
+        assert retire(sagemaker, "kindling-old", "kindling-") == left
+        assert (sagemaker.configs, sagemaker.models) == ({}, set(left))
+
+
+def test_the_production_variants_model_comes_first_for_it_is_the_champion() -> None:
+    sagemaker = SageMaker()
+    sagemaker.configs, sagemaker.shadows = {"old": "champion"}, {"old": "shadow"}
+    assert models_of(sagemaker, "old") == ["champion", "shadow"]
+    assert models_of(sagemaker, "none") is None
 
 
 def test_what_someone_made_by_hand_is_left_alone_and_named() -> None:

@@ -29,6 +29,7 @@ class SageMaker:
         self.jobs: dict[str, str] = {}
         self.endpoints: dict[str, dict[str, str]] = {}
         self.configs: dict[str, str] = {}
+        self.shadows: dict[str, str] = {}
         self.models: set[str] = set()
         self.refused: dict[str, str] = {}
 
@@ -51,7 +52,9 @@ class SageMaker:
         self.endpoints[EndpointName] = {"status": "Updating", "config": EndpointConfigName}
 
     def describe_endpoint_config(self, EndpointConfigName: str) -> dict[str, Any]:  # noqa: N803
-        return {"ProductionVariants": [{"ModelName": self._found(self.configs, EndpointConfigName)}]}
+        found = {"ProductionVariants": [{"ModelName": self._found(self.configs, EndpointConfigName)}]}
+        shadow = self.shadows.get(EndpointConfigName)
+        return {**found, "ShadowProductionVariants": [{"ModelName": shadow}]} if shadow else found
 
     def delete_endpoint_config(self, EndpointConfigName: str) -> None:  # noqa: N803
         self._allowed("delete_endpoint_config")

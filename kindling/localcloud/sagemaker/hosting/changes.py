@@ -8,6 +8,7 @@ from typing import Any
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
 from kindling.localcloud.sagemaker.hosting.endpoint_configs import EndpointConfig
 from kindling.localcloud.sagemaker.hosting.fleet import Fleet
+from kindling.localcloud.sagemaker.hosting.inference_options import PRODUCTION, SHADOWS
 
 _COUNT, _WEIGHT, _CAPTURE = "DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig"
 
@@ -51,7 +52,7 @@ def retained(
     if _CAPTURE not in excluded:
         config = config.with_capture_of(present.config)
     records = {}
-    for variant in config.request["ProductionVariants"]:
+    for variant in (*config.request[PRODUCTION], *config.request.get(SHADOWS, [])):
         former = present.running.get(variant["VariantName"])
         if former is None or bool(former.variant.serverless) != ("ServerlessConfig" in variant):
             continue

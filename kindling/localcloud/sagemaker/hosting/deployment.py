@@ -111,7 +111,7 @@ class Deployment:
     def _portions(self) -> list[float]:
         if self.old is None or self._excluded:
             return [1.0]
-        return self._config.portions(self.new.desired / len(self.new.variants))
+        return self._config.portions(self.new.instances_each)
 
     def _shift(self, portion: float) -> None:
         """Have the new fleet take a part of the requests, and the old one the rest."""

@@ -107,7 +107,7 @@ class DeploymentConfig:
         )
 
     def check(self, present: Sequence[Variant], coming: Sequence[Variant], instances: Mapping[str, int]) -> None:
-        """Refuse a policy that does not fit the variants.
+        """Refuse a policy that does not fit the variants; what goes over step by step is production's requests.
 
         Args:
             instances: how many each of the coming variants is to have, by name.
@@ -120,6 +120,7 @@ class DeploymentConfig:
             raise InvalidRequestError("RollingUpdatePolicy is not supported for endpoints of several variants.")
         if self.step is None:
             return
+        present, coming = ([one for one in variants if not one.shadow] for variants in (present, coming))
         if {variant.name for variant in present} != {variant.name for variant in coming}:
             raise InvalidRequestError(
                 "the new endpoint configuration must have the same variant names as the old one for a deployment "

@@ -12,7 +12,7 @@ from typing import Any
 from kindling.localcloud.sagemaker.errors import DataError
 from kindling.localcloud.sagemaker.hosting.deployment import Deployment, RollbackNeededError
 from kindling.localcloud.sagemaker.hosting.fleet import Fleet
-from kindling.localcloud.sagemaker.hosting.inference_options import capture_summary
+from kindling.localcloud.sagemaker.hosting.inference_options import PRODUCTION, SHADOWS, capture_summary
 from kindling.localcloud.sagemaker.hosting.instance import NotHealthyError
 
 CREATING, UPDATING, ROLLING_BACK, DELETING = "Creating", "Updating", "RollingBack", "Deleting"
@@ -175,7 +175,7 @@ class Endpoint:
                 "EndpointName": self.name,
                 "EndpointArn": self.arn,
                 "EndpointConfigName": shown.config.name,
-                "ProductionVariants": self._variants(self._serving) if self._serving else None,
+                **(self._variants(self._serving) if self._serving else {}),
                 "EndpointStatus": self.status,
                 "FailureReason": self.failure_reason,
                 "CreationTime": self.creation_time,
@@ -252,17 +252,17 @@ class Endpoint:
     def _pending(self) -> dict[str, Any] | None:
         if self.status not in (CREATING, UPDATING, ROLLING_BACK) or self._target is self._serving:
             return None
-        return {
-            "EndpointConfigName": self._target.config.name,
-            "StartTime": self._begun,
-            "ProductionVariants": [
-                {**shown, "VariantStatus": [self._step] if self._step else []} for shown in self._variants(self._target)
-            ],
+        step = [self._step] if self._step else []
+        variants = {
+            member: [{**shown, "VariantStatus": step} for shown in listed]
+            for member, listed in self._variants(self._target).items()
         }
+        return {"EndpointConfigName": self._target.config.name, "StartTime": self._begun, **variants}
 
-    def _variants(self, fleet: Fleet) -> list[dict[str, Any]]:
+    def _variants(self, fleet: Fleet) -> dict[str, list[dict[str, Any]]]:
+        """The variants by the member that lists them."""
         scaling = self.status == UPDATING and self._target is fleet
-        shown = []
+        listed: dict[str, list[dict[str, Any]]] = {}
         for variant in fleet.running.values():
             image = variant.variant.model.image
             images = {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": self.creation_time}
@@ -273,8 +273,8 @@ class Endpoint:
                 one["VariantStatus"] = [
                     {"Status": "Updating", "StatusMessage": message, "StartTime": self.last_modified_time}
                 ]
-            shown.append(one)
-        return shown
+            listed.setdefault(SHADOWS if variant.variant.shadow else PRODUCTION, []).append(one)
+        return listed
 
 
 def _failure(work: Callable[[], None]) -> str | None:

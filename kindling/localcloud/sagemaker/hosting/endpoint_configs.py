@@ -9,7 +9,15 @@ from typing import Any
 
 from kindling.localcloud.cloud import Cloud
 from kindling.localcloud.sagemaker.errors import InvalidRequestError
-from kindling.localcloud.sagemaker.hosting.inference_options import ASYNCHRONOUS, CAPTURE, capture_of, check_options
+from kindling.localcloud.sagemaker.hosting.inference_options import (
+    ASYNCHRONOUS,
+    CAPTURE,
+    PRODUCTION,
+    SHADOWS,
+    capture_of,
+    check_options,
+    check_shadow,
+)
 from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.listing import answer, page
 from kindling.localcloud.sagemaker.resources import Operation, Requested, Resources
@@ -33,6 +41,7 @@ _SUPPORTED = members_of(
     {
         "EndpointConfigName": None,
         "ProductionVariants": _VARIANT,
+        "ShadowProductionVariants": _VARIANT,
         "Tags": None,
         "KmsKeyId": IGNORED,
         "ExecutionRoleArn": IGNORED,
@@ -58,9 +67,10 @@ _LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One production variant: a model on a number of instances or serverless, and its share of the requests.
+    """One variant: a model on a number of instances or serverless, and its share of the requests.
 
     `instances` and `weight` are what the variant begins with. Times are in seconds, None for the service's own.
+    A `shadow` gets copies of requests and answers nobody.
     """
 
     name: str
@@ -72,10 +82,11 @@ class Variant:
     download_s: float | None
     serverless: Mapping[str, int] | None
     least_outstanding: bool
+    shadow: bool
 
     @classmethod
-    def of(cls, request: Mapping[str, Any], model: Model) -> Variant:
-        """The variant that an element of ProductionVariants describes."""
+    def of(cls, request: Mapping[str, Any], model: Model, *, shadow: bool) -> Variant:
+        """The variant that an element of ProductionVariants or, a `shadow`, of ShadowProductionVariants describes."""
         return cls(
             name=request["VariantName"],
             model=model,
@@ -86,6 +97,7 @@ class Variant:
             download_s=request.get("ModelDataDownloadTimeoutInSeconds"),
             serverless=request.get("ServerlessConfig"),
             least_outstanding=request.get("RoutingConfig", {}).get("RoutingStrategy") == _LEAST_OUTSTANDING,
+            shadow=shadow,
         )
 
 
@@ -100,12 +112,16 @@ class EndpointConfig(Requested):
         self.asynchronous: dict[str, Any] | None = request.get("AsyncInferenceConfig")
 
     def variants(self, model: Callable[[str], Model]) -> list[Variant]:
-        """The variants with their models, which `model` finds by name.
+        """The variants with their models, which `model` finds by name; production variants come first.
 
         Raises:
             InvalidRequestError: a model does not exist (any more).
         """
-        return [Variant.of(variant, model(variant["ModelName"])) for variant in self.request["ProductionVariants"]]
+        return [
+            Variant.of(asked, model(asked["ModelName"]), shadow=member == SHADOWS)
+            for member in (PRODUCTION, SHADOWS)
+            for asked in self.request.get(member, [])
+        ]
 
     def with_capture_of(self, other: EndpointConfig) -> EndpointConfig:
         """This configuration, but with the other's DataCaptureConfig."""
@@ -116,8 +132,12 @@ class EndpointConfig(Requested):
 
     def describe(self) -> dict[str, Any]:
         """What DescribeEndpointConfig answers."""
-        variants = [{"InitialVariantWeight": 1.0, **variant} for variant in self.request["ProductionVariants"]]
-        return {**self.shown(), "ProductionVariants": variants, "EndpointConfigArn": self.arn}
+        variants = {
+            member: [{"InitialVariantWeight": 1.0, **variant} for variant in self.request[member]]
+            for member in (PRODUCTION, SHADOWS)
+            if member in self.request
+        }
+        return {**self.shown(), **variants, "EndpointConfigArn": self.arn}
 
 
 class EndpointConfigs:
@@ -141,13 +161,19 @@ class EndpointConfigs:
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Check a configuration and keep it."""
         refuse_unsupported(request, _SUPPORTED)
-        for variant in request["ProductionVariants"]:
-            _check(variant)
-        names = [variant["VariantName"] for variant in request["ProductionVariants"]]
+        shadows = request.get(SHADOWS, [])
+        for variant in request[PRODUCTION]:
+            _check(variant, "production")
+        for variant in shadows:
+            _check(variant, "shadow")
+        names = [variant["VariantName"] for variant in (*request[PRODUCTION], *shadows)]
         if len(set(names)) < len(names):
-            raise InvalidRequestError("the names of production variants must differ.")
+            raise InvalidRequestError("the names of variants must differ.")
         config = EndpointConfig(request, self.resources.arn(request["EndpointConfigName"]))
-        check_options(request, [variant.model for variant in config.variants(self._models.get)])
+        models = [variant.model for variant in config.variants(self._models.get)]
+        if shadows:
+            check_shadow(request, models)
+        check_options(request, models)
         with self.resources.lock:
             self.resources.refuse_duplicate(config.name)
             self.resources.add(config)
@@ -178,8 +204,8 @@ class EndpointConfigs:
         return answer("EndpointConfigs", summaries, token)
 
 
-def _check(variant: Mapping[str, Any]) -> None:
-    where = f"production variant {variant['VariantName']}: "
+def _check(variant: Mapping[str, Any], kind: str) -> None:
+    where = f"{kind} variant {variant['VariantName']}: "
     serverless = "ServerlessConfig" in variant
     for name in ("ModelName",) if serverless else ("ModelName", "InstanceType", "InitialInstanceCount"):
         if name not in variant:

@@ -84,6 +84,23 @@ class Fleet:
         """Instances that are in service, all variants together."""
         return sum(variant.current for variant in self.running.values())
 
+    @property
+    def instances_each(self) -> float:
+        """Instances that a production variant is to have, on average."""
+        counts = [running.desired for running in self._production]
+        return sum(counts) / len(counts)
+
+    @property
+    def shadow(self) -> RunningVariant | None:
+        """The variant that gets copies of requests."""
+        return next((running for running in self.running.values() if running.variant.shadow), None)
+
+    @property
+    def copied(self) -> float:
+        """The share of requests whose copies the shadow gets, from 0 to 1: by the two weights, as on the service."""
+        shadow, [production, *_] = self.shadow, self._production
+        return min(1.0, shadow.weight / production.weight) if shadow and production.weight else 0.0
+
     def start(self) -> None:
         """Bring the models, start every instance and wait until all of them are healthy.
 
@@ -116,12 +133,14 @@ class Fleet:
         """The instance whose turn it is, of the named variant or of one drawn by weight; None when none is healthy.
 
         Raises:
-            InvalidInvocationError: there is no variant of that name.
+            InvalidInvocationError: there is no variant of that name, or it is a shadow, which answers nobody.
             ThrottledError: the variant is serverless and answers as many requests as it may.
         """
         name = variant or self._draw()
         if name not in self.running:
             raise InvalidInvocationError(f"Variant {name} not found in endpoint {self._endpoint}.")
+        if self.running[name].variant.shadow:
+            raise InvalidInvocationError(f"Variant {name} of endpoint {self._endpoint} is a shadow variant.")
         return self.running[name].choose(self.portion)
 
     def healthy(self, variant: str) -> list[Instance]:
@@ -132,9 +151,14 @@ class Fleet:
         """A log stream of a variant, for a message that no instance answers for."""
         return self.running[variant or self.variants[0].name].stream
 
+    @property
+    def _production(self) -> list[RunningVariant]:
+        return [running for running in self.running.values() if not running.variant.shadow]
+
     def _draw(self) -> str:
-        if len(self.running) == 1:
-            return self.variants[0].name
-        names = list(self.running)
-        weights = [variant.weight for variant in self.running.values()]
+        running = self._production
+        if len(running) == 1:
+            return running[0].variant.name
+        names = [one.variant.name for one in running]
+        weights = [one.weight for one in running]
         return random.choices(names, weights if any(weights) else None)[0]

@@ -1,4 +1,4 @@
-"""What an endpoint configuration says about data capture and asynchronous inference."""
+"""What an endpoint configuration says about data capture, asynchronous inference and shadow variants."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from kindling.localcloud.sagemaker.hosting.models import Model
 from kindling.localcloud.sagemaker.objects import Address
 from kindling.localcloud.sagemaker.validation import Supported
 
+# The members of a configuration, and of an endpoint's description, that list variants.
+PRODUCTION, SHADOWS = "ProductionVariants", "ShadowProductionVariants"
 CAPTURE: Supported = {
     "EnableCapture": None,
     "InitialSamplingPercentage": None,
@@ -83,6 +85,29 @@ def check_options(request: Mapping[str, Any], models: Sequence[Model]) -> None:
         raise InvalidRequestError(
             "DataCaptureConfig together with AsyncInferenceConfig is not implemented by the embedded cloud."
         )
+
+
+def check_shadow(request: Mapping[str, Any], models: Sequence[Model]) -> None:
+    """Refuse a shadow variant where the service has none.
+
+    Args:
+        models: of all of the configuration's variants.
+    Raises:
+        InvalidRequestError: says what a shadow variant cannot stand beside.
+    """
+    for member in (PRODUCTION, SHADOWS):
+        if (count := len(request[member])) != 1:
+            raise InvalidRequestError(
+                f"{member} has {count} variants; with {SHADOWS} there must be one production variant and one shadow."
+            )
+    [production], [shadow] = request[PRODUCTION], request[SHADOWS]
+    for variant in (production, shadow):
+        if "ServerlessConfig" in variant:
+            raise InvalidRequestError(f"{SHADOWS} is not supported with serverless variant {variant['VariantName']}.")
+    if "AsyncInferenceConfig" in request:
+        raise InvalidRequestError(f"{SHADOWS} is not supported together with AsyncInferenceConfig.")
+    if any(model.multi for model in models):
+        raise InvalidRequestError(f"{SHADOWS} is not supported with a multi-model model.")
 
 
 def _check_address(path: str, text: str) -> None:

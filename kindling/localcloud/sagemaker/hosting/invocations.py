@@ -23,6 +23,7 @@ from kindling.localcloud.sagemaker.hosting.fleet import Fleet
 from kindling.localcloud.sagemaker.hosting.instance import Instance
 from kindling.localcloud.sagemaker.hosting.multi_model import MultiModels
 from kindling.localcloud.sagemaker.hosting.sessions import CLOSED, NEW, NEW_SESSION, Sessions
+from kindling.localcloud.sagemaker.hosting.shadows import Shadows
 from kindling.localcloud.sagemaker.resources import Resources
 from kindling.localcloud.sagemaker.surroundings import Surroundings
 
@@ -64,6 +65,7 @@ class Invocations:
         self._captures = Captures(around.objects)
         self._sessions = Sessions()
         self._models = MultiModels(around, self.metrics)
+        self._shadows = Shadows(self.metrics, self._captures)
 
     def invoke(self, request: Mapping[str, Any], body: bytes) -> Reply:
         """Pass a body on to a container, and its answer back.
@@ -78,6 +80,7 @@ class Invocations:
         fleet = self.fleet(request, asynchronous=False)
         instance = self._instance(fleet, request)
         outcome = exchange(lambda: self._send(name, instance, request, body))
+        self._shadows.copy(fleet, request, _headers(request), body)
         if outcome.answer is None:
             self._measure(name, fleet, instance, outcome, began)
             raise model_failed(outcome, name, self._account, instance.stream)
@@ -107,6 +110,7 @@ class Invocations:
             outcome = exchange(
                 lambda: instance.send("POST", "/invocations", body=body, headers=headers, timeout_s=limit, stream=True)
             )
+            self._shadows.copy(fleet, request, headers, body)
             if outcome.answer is None:
                 self._measure(name, fleet, instance, outcome, began)
                 raise model_failed(outcome, name, self._account, instance.stream)
