@@ -81,7 +81,8 @@ class Reasons:
         for table in tables:
             if key in self.tables.get(table, {}):
                 return table, key
-        raise NoReasonError(f"{key} of {role.path} has no reason; give it one in stacks/reasons.toml under {tables}.")
+        places = " or ".join(f"[{table}]" for table in tables)
+        raise NoReasonError(f"{key} of {role.path} has no reason; give it one in stacks/reasons.toml under {places}.")
 
     def sentence(self, role: Role, statement: Mapping[str, Any]) -> str:
         """Why a statement is there."""
@@ -101,22 +102,22 @@ def matrix_page(text: str, templates: Mapping[str, Template]) -> str:
         NoReasonError: a statement has no reason.
         ValueError: the page has no markers.
     """
-    return between(BEGIN, END, text, _tables(Documents(templates, naming=_words_of_path).roles()))
+    return between(BEGIN, END, text, _tables(Documents(templates, naming=_words_of_path).roles(), reasons()))
 
 
-def _tables(roles: Sequence[Role]) -> str:
+def _tables(roles: Sequence[Role], known: Reasons) -> str:
     """A section for each role, and one for the roles that every algorithm has."""
     families: dict[str, list[Role]] = {}
     for role in roles:
         families.setdefault(_without_algorithm(role.path, role), []).append(role)
-    return "\n\n".join(_section(family, members) for family, members in families.items())
+    return "\n\n".join(_section(family, members, known) for family, members in families.items())
 
 
-def _section(family: str, members: Sequence[Role]) -> str:
+def _section(family: str, members: Sequence[Role], known: Reasons) -> str:
     """The family's path, who may assume its roles, and a row for each statement."""
     rows: dict[tuple[str, ...], list[str]] = {}
     for role in members:
-        for cells in _rows(role):
+        for cells in _rows(role, known):
             rows.setdefault(tuple(_without_algorithm(cell, role) for cell in cells), []).append(_algorithm(role) or "")
     table = [
         [cells[0] if len(having) == len(members) else f"{cells[0]} of {', '.join(having)}", *cells[1:]]
@@ -127,8 +128,7 @@ def _section(family: str, members: Sequence[Role]) -> str:
     return f"### {heading}\n\n{_trust(members[0])}{of}\n\n{markdown_table(_HEADER, table)}"
 
 
-def _rows(role: Role) -> Iterator[list[str]]:
-    known = reasons()
+def _rows(role: Role, known: Reasons) -> Iterator[list[str]]:
     for statement in role.statements:
         sid = f"`{statement['Sid']}`" if "Sid" in statement else "of the CDK"
         effect = "" if statement["Effect"] == "Allow" else "**denied:** "

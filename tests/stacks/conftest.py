@@ -36,14 +36,11 @@ def account_assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 
 
 @pytest.fixture(scope="session")
-def widest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+def widest(tmp_path_factory: pytest.TempPathFactory, account_assembly: Assembly) -> dict[str, Template]:
     """The templates that docs/iam.md is made of: roles have in them all that settings can give them."""
-    folder = tmp_path_factory.mktemp("widest")
-    return {
-        name: template
-        for program, settings in WIDEST.items()
-        for name, template in _synthesised(folder / program, program=program, **settings).templates.items()
-    }
+    app = _synthesised(tmp_path_factory.mktemp("widest") / "out", **WIDEST["app.py"])
+    # What else is wanted there, budgets and the like, gives no role anything.
+    return {**app.templates, **account_assembly.templates}
 
 
 def _synthesised(out: Path, **options: Any) -> Assembly:

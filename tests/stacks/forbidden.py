@@ -88,7 +88,7 @@ def granted(statement: Mapping[str, Any]) -> Iterator[Request]:
     """One request for each action and resource of a statement, with its conditions met."""
     for action in as_list(statement["Action"]):
         for resource in as_list(statement["Resource"]):
-            # A resource of its own stands for a pattern; for `*` alone a pattern that covers just what is meant.
+            # Something that it matches stands for a pattern.
             yield Request(action.replace("*", "Any"), resource.replace("*", "any"), _met(statement))
 
 

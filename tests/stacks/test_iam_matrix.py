@@ -76,7 +76,7 @@ def test_a_statement_without_a_reason_is_named_with_its_role_and_its_file() -> N
         assert known.sentence(role, statement) == sentence
     other = replace(role, path="Stack/Evaluate/Role")
     for statement, key in (({"Sid": "Look"}, "Look"), ({"Action": "s3:*"}, "s3:*"), ({"NotAction": "s3:*"}, "none")):
-        with pytest.raises(NoReasonError, match=r"in stacks/reasons\.toml under") as error:
+        with pytest.raises(NoReasonError, match=r"in stacks/reasons\.toml under \[") as error:
             known.sentence(other, statement)
         assert str(error.value).startswith(f"{key} of Stack/Evaluate/Role has no reason")
 
