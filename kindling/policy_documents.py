@@ -129,9 +129,9 @@ class Documents:
             raise ValueError(f"{path_of(role_id, role)} has managed policies, whose statements are in no template")
         documents = [policy["PolicyDocument"] for policy in role["Properties"].get("Policies", [])]
         for other_stack, _, resource in self._resources():
-            attached = resource.get("Properties", {}).get("Roles", [])
-            if other_stack == stack and "PolicyDocument" in resource["Properties"] and {"Ref": role_id} in attached:
-                documents.append(resource["Properties"]["PolicyDocument"])
+            properties = resource.get("Properties", {})
+            if other_stack == stack and {"Ref": role_id} in properties.get("Roles", []):
+                documents.append(properties["PolicyDocument"])
         for document in documents:
             yield from self.resolver(stack).resolve(document)["Statement"]
 

@@ -117,7 +117,7 @@ def test_a_role_with_a_policy_that_no_template_holds_is_refused() -> None:
 def test_what_cannot_be_resolved_is_named_and_not_guessed(resource: dict[str, Any], sentence: str) -> None:
     role: dict[str, Any] = json.loads(json.dumps(ROLE))
     role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"] = resource
-    template = {"Resources": {"Reaper": role, "Other": {"Type": "AWS::X::Y", "Properties": {}}}}
+    template = {"Resources": {"Reaper": role, "Other": {"Type": "AWS::X::Y"}}}
     with pytest.raises(UnknownValueError, match=re.escape(sentence)):
         Documents({"Stack": template}).roles()
 
