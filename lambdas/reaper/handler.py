@@ -36,11 +36,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
 
 
 def _reap(asked: Asked) -> list[tuple[Idle, str | None]]:
-    sagemaker = _client("sagemaker")
-    idle = list(idle_endpoints(sagemaker, _client("cloudwatch"), ours=asked.ours, hours=asked.idle_hours, at=asked.at))
+    sagemaker, cloudwatch = _client("sagemaker"), _client("cloudwatch")
+    idle = list(idle_endpoints(sagemaker, cloudwatch, ours=asked.ours, hours=asked.idle_hours, at=asked.at))
     if asked.action == "report":
         return [(endpoint, None) for endpoint in idle]
-    return [(endpoint, remove(sagemaker, endpoint, asked.ours)) for endpoint in idle]
+    return [(endpoint, remove(sagemaker, cloudwatch, endpoint, asked.ours)) for endpoint in idle]
 
 
 @cache

@@ -55,7 +55,7 @@ def _named(made: str, given: str) -> list[iam.PolicyStatement]:
     return [
         _allow(
             "Jobs",
-            [f"sagemaker:*{one}" for one in ("EndpointConfig", "Job", "Model", "ModelPackage", "ModelPackageGroup")]
+            [f"sagemaker:*{one}" for one in ("EndpointConfig", "Job", "Model", "ModelPackage")]
             + ["sagemaker:AddTags", "sagemaker:ListTags"],
             [_arn("sagemaker", f"*/{given}")],
         ),
@@ -75,7 +75,7 @@ def _named(made: str, given: str) -> list[iam.PolicyStatement]:
         ),
         _allow(
             "Alarms",
-            [f"cloudwatch:{one}" for one in ("DeleteAlarms", "DescribeAlarms", "PutMetricAlarm", "TagResource")],
+            ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"],
             # Those of endpoints that are scaled are named by AWS.
             [_arn("cloudwatch", f"alarm:{alarm}") for alarm in (given, "TargetTracking-endpoint/*")],
         ),
@@ -122,16 +122,23 @@ def _of_the_account() -> list[iam.PolicyStatement]:
         ),
         _allow(
             "Scaling",
-            [f"application-autoscaling:{one}ScalableTarget" for one in ("Deregister", "Register")]
-            + [f"application-autoscaling:{one}ScalingPolicy" for one in ("Delete", "Put")],
+            [
+                f"application-autoscaling:{one}"
+                for one in ("DeregisterScalableTarget", "PutScalingPolicy", "RegisterScalableTarget")
+            ],
             [_arn("application-autoscaling", "scalable-target/*")],
         ),
         _allow("ScalingRole", ["iam:CreateServiceLinkedRole"], [_global_arn(_SCALING_ROLE)]),
         _allow(
             "Anything",
             [
-                *("application-autoscaling:Describe*", "cloudwatch:PutMetricData", "cloudwatch:GetMetricStatistics"),
-                *("ecr:GetAuthorizationToken", "sagemaker:ListEndpoints", "xray:GetSampling*"),
+                *("application-autoscaling:Describe*", "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricStatistics"),
+                *(
+                    "cloudwatch:PutMetricData",
+                    "ecr:GetAuthorizationToken",
+                    "sagemaker:ListEndpoints",
+                    "xray:GetSampling*",
+                ),
                 *("xray:PutTelemetryRecords", "xray:PutTraceSegments"),
                 *("ec2:DeleteNetworkInterfacePermission", "ec2:Describe*"),
                 *("logs:*LogDelivery", "logs:ListLogDeliveries", "logs:DescribeLogGroups"),

@@ -41,6 +41,12 @@ class Reaper(Construct):
             resource_name="/aws/sagemaker/*",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
+        self._alarms_there_are, self._own_alarms = (
+            cdk.Stack.of(self).format_arn(
+                service="cloudwatch", resource="alarm", resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+            )
+            for name in ("*", ours)
+        )
         statements = [*self._looking(), *self._telling(), *self._expiring()]
         if props.settings.idle_endpoint_action == "delete":
             statements += self._deleting()
@@ -103,6 +109,10 @@ class Reaper(Construct):
             ),
             sagemaker_operations("DeleteConfigs", ["DeleteEndpointConfig"], [self._own_configs]),
             sagemaker_operations("DeleteModels", ["DeleteModel"], [self._own_models]),
+            iam.PolicyStatement(
+                sid="FindAlarms", actions=["cloudwatch:DescribeAlarms"], resources=[self._alarms_there_are]
+            ),
+            iam.PolicyStatement(sid="DeleteAlarms", actions=["cloudwatch:DeleteAlarms"], resources=[self._own_alarms]),
         ]
 
     def _reasons(self) -> dict[str, str]:
@@ -111,6 +121,8 @@ class Reaper(Construct):
             self._configs: "Whether an endpoint is a pipeline's is told by the name of its configuration.",
             self._own_configs: "Endpoint configurations are named after executions.",
             self._own_models: "Models are named after executions.",
+            self._alarms_there_are: "Alarms are looked for by what they watch.",
+            self._own_alarms: "Alarms are named after the endpoints that they watch.",
             self._groups: "SageMaker makes one log group for each endpoint.",
         }
 

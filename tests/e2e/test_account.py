@@ -127,7 +127,7 @@ def endpoint(deployed: Deployment, corpus: str) -> tuple[str, str]:
             "inputs": {"train": corpus},
             "hyperparameters": SMALL,
             "gate": None,
-            "endpoint": {"name": ENDPOINT, "instance_type": "ml.m5.large"},
+            "endpoint": {"name": ENDPOINT, "instance_type": "ml.m5.large", "alarms": {"errors_5xx": 5}},
         }
     )
     assert execution["status"] == "SUCCEEDED", execution.get("cause")
@@ -190,6 +190,8 @@ def test_an_endpoint_that_nobody_asks_is_told_and_then_deleted(
     account: AccountStack, endpoint: tuple[str, str]
 ) -> None:
     sagemaker, (run, config) = account.client("sagemaker"), endpoint
+    alarm = f"kindling-{ALGORITHM}-{ENDPOINT}-5xx"
+    assert account.client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
     assert account.look(hours_from_now=1)["idle"] == {}, "it has just been made, and asked by the smoke test"
 
     asked_at = datetime.now(UTC) + timedelta(hours=10)
@@ -219,6 +221,7 @@ def test_an_endpoint_that_nobody_asks_is_told_and_then_deleted(
     left = account.deployed.hosted()
     assert config not in left["configs"]
     assert config not in left["models"]
+    assert not account.client("cloudwatch").describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
 
 
 def test_what_sagemaker_logged_expires(account: AccountStack, endpoint: tuple[str, str]) -> None:

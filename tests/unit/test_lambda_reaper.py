@@ -38,6 +38,7 @@ class Aws:
         self.models: set[str] = set()
         self.invocations: dict[tuple[str, str], list[tuple[datetime, float]]] = {}
         self.groups: dict[str, dict[str, Any]] = {}
+        self.alarms: dict[str, str] = {}  # the endpoint by the alarm's name
         self.published: list[dict[str, str]] = []
         self.refused: dict[str, str] = {}
 
@@ -89,6 +90,17 @@ class Aws:
         for name, group in self.groups.items():
             if name.startswith(logGroupNamePrefix):
                 yield {"logGroups": [{"logGroupName": name, "arn": f"arn:logs:{name}:*", **group}]}
+
+    def _describe_alarms(self, AlarmNamePrefix: str, AlarmTypes: list[str]) -> Iterator[dict[str, Any]]:  # noqa: N803
+        assert AlarmTypes == ["MetricAlarm"]
+        for name, endpoint in self.alarms.items():
+            if name.startswith(AlarmNamePrefix):
+                dimensions = [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": "x"}]
+                yield {"MetricAlarms": [{"AlarmName": name, "Dimensions": dimensions}]}
+
+    def delete_alarms(self, AlarmNames: list[str]) -> None:  # noqa: N803
+        for name in AlarmNames:
+            del self.alarms[name]
 
     def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:  # noqa: N803
         return self._found(self.endpoints, EndpointName)
@@ -259,6 +271,20 @@ def test_an_idle_endpoint_is_deleted_with_what_stands_behind_it(aws: Aws) -> Non
     assert "83.95 USD a month. It was deleted with its configuration" in aws.published[0]["Message"]
 
 
+def test_its_own_alarms_go_with_it_and_no_other(aws: Aws) -> None:
+    aws.add_endpoint("text8")
+    aws.alarms = {
+        "kindling-blazingtext-text8-5xx": "text8",
+        "kindling-blazingtext-text8-idle": "text8",
+        "kindling-blazingtext-text8-2-idle": "text8-2",
+        "by-hand": "text8",
+    }
+    look()
+    assert len(aws.alarms) == 4
+    look(action="delete")
+    assert set(aws.alarms) == {"kindling-blazingtext-text8-2-idle", "by-hand"}
+
+
 def test_a_model_made_by_hand_is_left_alone_and_named(aws: Aws) -> None:
     aws.add_endpoint("text8")
     aws.configs["kindling-blazingtext-text8"]["ProductionVariants"][0]["ModelName"] = "by-hand"
@@ -277,7 +303,7 @@ def test_one_that_cannot_be_deleted_is_told_and_keeps_no_other_from_being_delete
     del aws.refused["delete_endpoint"]
     aws.add_endpoint("b")
     aws.refused["delete_endpoint_config"] = "try later"
-    words = "It was deleted; what stood behind it was not: try later."
+    words = "It was deleted; what belonged to it was not: try later."
     assert look(action="delete")["idle"] == {"a": words, "b": words}
 
 
