@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,28 +30,34 @@ EVENT = {
 }
 
 
+@dataclass(frozen=True)
+class Inbox:
+    """A topic, and what it was sent."""
+
+    topic: str
+    queue: str
+    sqs: Any
+    received: list[Any] = field(default_factory=list)
+
+    def __call__(self, expected: int, seconds: float = 15) -> list[Any]:
+        """All messages until now, waited for as long as some of the expected number are missing."""
+        deadline = time.monotonic() + seconds
+        while len(self.received) < expected and time.monotonic() < deadline:
+            for message in self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", []):
+                self.received.append(json.loads(json.loads(message["Body"])["Message"]))
+                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+            time.sleep(0.05)
+        return self.received
+
+
 @pytest.fixture
-def inbox(aws: Callable[[str], Any], request: pytest.FixtureRequest) -> Callable[..., list[Any]]:
-    """A topic `inbox.topic`, and what it was sent, waited for as long as `expected` messages are missing."""
+def inbox(aws: Callable[[str], Any], request: pytest.FixtureRequest) -> Inbox:
     name = f"inbox-{request.node.name[:60]}"
     topic = aws("sns").create_topic(Name=name)["TopicArn"]
     queue = aws("sqs").create_queue(QueueName=name)["QueueUrl"]
     arn = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     aws("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    received: list[Any] = []
-
-    def read(expected: int, seconds: float = 15) -> list[Any]:
-        deadline = time.monotonic() + seconds
-        while len(received) < expected and time.monotonic() < deadline:
-            for message in aws("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
-                received.append(json.loads(json.loads(message["Body"])["Message"]))
-                aws("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-            time.sleep(0.05)
-        return received
-
-    read.topic = topic  # type: ignore[attr-defined]
-    read.queue_arn = arn  # type: ignore[attr-defined]
-    return read
+    return Inbox(topic, queue, aws("sqs"))
 
 
 @pytest.fixture
@@ -81,7 +88,7 @@ def pattern(source: str) -> str:
     return json.dumps({"source": [source], "detail": {"counts": {"CRITICAL": [{"numeric": [">", 0]}]}}})
 
 
-def test_a_topic_is_sent_the_events_that_a_rule_asks_for(aws: Any, rule: Any, inbox: Any) -> None:
+def test_a_topic_is_sent_the_events_that_a_rule_asks_for(aws: Any, rule: Any, inbox: Inbox) -> None:
     rule({"Arn": inbox.topic}, EventPattern=pattern("test.topic"))
     for source, critical in (("test.topic", 0), ("test.other", 3), ("test.topic", 2)):
         put(aws, source, counts={"CRITICAL": critical})
@@ -129,7 +136,7 @@ def test_a_state_machine_is_started_with_its_constant_input(aws: Any, rule: Any)
 
 
 def test_a_target_that_is_gone_keeps_neither_the_others_nor_the_event_from_being_sent(
-    aws: Any, rule: Any, inbox: Any
+    aws: Any, rule: Any, inbox: Inbox
 ) -> None:
     gone = f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:gone"
     stream = f"arn:aws:kinesis:{REGION}:{ACCOUNT_ID}:stream/x"
@@ -138,7 +145,9 @@ def test_a_target_that_is_gone_keeps_neither_the_others_nor_the_event_from_being
     assert len(inbox(1)) == 1
 
 
-def test_neither_a_disabled_rule_nor_one_that_has_only_a_schedule_hears_events(aws: Any, rule: Any, inbox: Any) -> None:
+def test_neither_a_disabled_rule_nor_one_that_has_only_a_schedule_hears_events(
+    aws: Any, rule: Any, inbox: Inbox
+) -> None:
     rule({"Arn": inbox.topic}, EventPattern=pattern("test.quiet"), State="DISABLED")
     rule({"Arn": inbox.topic}, ScheduleExpression="rate(5 days)")
     put(aws, "test.quiet", counts={"CRITICAL": 1})
@@ -146,7 +155,7 @@ def test_neither_a_disabled_rule_nor_one_that_has_only_a_schedule_hears_events(a
 
 
 @pytest.mark.slow
-def test_a_schedule_of_a_minute_fires_after_a_minute(aws: Any, rule: Any, inbox: Any) -> None:
+def test_a_schedule_of_a_minute_fires_after_a_minute(aws: Any, rule: Any, inbox: Inbox) -> None:
     begun = time.monotonic()
     name = rule({"Arn": inbox.topic}, ScheduleExpression="rate(1 minute)")
     (event,) = inbox(1, seconds=75)
