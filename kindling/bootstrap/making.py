@@ -78,7 +78,7 @@ class Making:
         yield policies, "what CloudFormation may do", self._make_policies, self._preview_policies
         yield toolkit.STACK, "what the CDK deploys with", self._make_toolkit, self._preview_toolkit
         if self.place.is_home:
-            account = f"{self.place.settings.prefix}Account"
+            account = self.place.account_stack
             yield account, "what the account has once", self._make_account, self._preview_account
 
     @property
@@ -128,11 +128,10 @@ class Making:
         how = ["--method", "direct"] if self.place.target.kind == "embedded" else []
         output = str(self.place.target.state / f"cdk.out.account.{self.place.target.kind}")
         options = ["--app", _account_app(), "--all", "--require-approval", "never", "--output", output, *how]
-        name = f"{self.place.settings.prefix}Account"
-        return self._watched(name, lambda: self._cdk().run("deploy", *options))
+        return self._watched(self.place.account_stack, lambda: self._cdk().run("deploy", *options))
 
     def _preview_account(self) -> list[Change]:
-        name = f"{self.place.settings.prefix}Account"
+        name = self.place.account_stack
         with TemporaryDirectory(prefix="kindling-account-") as folder:
             self._cdk().told("synth", "--app", _account_app(), "--quiet", "--output", folder)
             template: dict[str, Any] = json.loads((Path(folder) / f"{name}.template.json").read_text(encoding="utf-8"))

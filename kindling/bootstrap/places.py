@@ -27,6 +27,11 @@ class Place:
         """A boto3 client."""
         return self.target.client(service)
 
+    @property
+    def account_stack(self) -> str:
+        """The stack of what the account has once."""
+        return f"{self.settings.prefix}Account"
+
     def __str__(self) -> str:
         return f"{self.environment} in {self.region}"
 

@@ -39,7 +39,7 @@ def preflight(place: Place, *, asking: bool = False) -> Preflight:
     Args:
         asking: whether increases of quotas are going to be asked for.
     """
-    found = Check(name="region", needs=(), look=lambda: quotas.region(place)).findings()
+    found = list(quotas.region(place))
     if any(one.status == "fail" for one in found):
         return Preflight(place, None, (*found, *_of_this_machine(place)))
     answer = credentials.ask(place)
@@ -107,7 +107,7 @@ def _boundary(place: Place, identity: Identity) -> Iterator[Finding]:
 
 def _stacks(place: Place) -> Iterator[Finding]:
     """Whether the stacks that are made here can be changed."""
-    names = (execution_policy.stack_name(place.settings), toolkit.STACK, f"{place.settings.prefix}Account")
+    names = (execution_policy.stack_name(place.settings), toolkit.STACK, place.account_stack)
     refused = []
     for name in names:
         try:

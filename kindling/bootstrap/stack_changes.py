@@ -89,13 +89,15 @@ class Stack:
         if before in _NOTHING_MADE:  # no change set can be made for it; it would be made anew
             types = self.client.get_template_summary(TemplateBody=template)["ResourceTypes"]
             return [Change("Add", "", kind) for kind in types]
-        change_set = self._change_set(template, parameters or {}, {})
         try:
-            return [] if change_set is None else self._changes(change_set)
+            change_set = self._change_set(template, parameters or {}, {})
+            if change_set is None:
+                return []
+            changes = self._changes(change_set)
+            self.client.delete_change_set(ChangeSetName=change_set, StackName=self.name)
+            return changes
         finally:
-            if change_set is not None:
-                self.client.delete_change_set(ChangeSetName=change_set, StackName=self.name)
-            if before is None:
+            if before is None:  # the change set has made a stack without anything in it
                 self.delete()
 
     def apply(

@@ -32,6 +32,15 @@ def test_a_look_at_a_stack_that_is_not_there_leaves_nothing_behind(aws: Any) -> 
     assert new.content() is None
 
 
+def test_a_look_that_fails_leaves_nothing_behind_either(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = stack(aws, "look-that-fails")
+    told = {"Status": "FAILED", "StatusReason": "Parameters: [ssm:/x] not found."}
+    monkeypatch.setattr(failed.client, "describe_change_set", lambda **_: told)
+    with pytest.raises(UserError, match=r"refuses the template of stack look-that-fails: Parameters"):
+        failed.preview(body(One="1"))
+    assert failed.status() is None
+
+
 def test_a_template_is_brought_about_and_then_left_alone(aws: Any) -> None:
     made = stack(aws, "brought-about")
     assert made.apply(body(One="1"), {"Words": "c,d"}, {"team": "nlp"}) == "made"
