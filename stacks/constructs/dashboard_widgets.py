@@ -12,7 +12,7 @@ from aws_cdk import aws_stepfunctions as sfn
 
 PERIOD: Final = cdk.Duration.minutes(5)
 # A dashboard has 24 columns.
-_HALF, _THIRD, _HEIGHT = 12, 8, 6
+_WHOLE, _HALF, _THIRD, _HEIGHT = 24, 12, 8, 6
 _ENDPOINTS, _HOSTS = "AWS/SageMaker,EndpointName,VariantName", "/aws/sagemaker/Endpoints,EndpointName,VariantName"
 
 
@@ -42,13 +42,11 @@ def graph(
     *,
     unit: str = "",
     width: int = _THIRD,
-    right: Sequence[cloudwatch.IMetric] = (),
 ) -> cloudwatch.GraphWidget:
     """A graph of metrics; `unit` is what its left axis says."""
     return cloudwatch.GraphWidget(
         title=title,
         left=list(metrics),
-        right=list(right),
         left_y_axis=cloudwatch.YAxisProps(label=unit, show_units=not unit, min=0),
         width=width,
         height=_HEIGHT,
@@ -56,9 +54,9 @@ def graph(
     )
 
 
-def text(markdown: str, height: int = 2) -> cloudwatch.TextWidget:
+def text(markdown: str) -> cloudwatch.TextWidget:
     """A row of words."""
-    return cloudwatch.TextWidget(markdown=markdown, width=24, height=height)
+    return cloudwatch.TextWidget(markdown=markdown, width=_WHOLE, height=2)
 
 
 def executions(machine: sfn.IStateMachine) -> list[cloudwatch.IWidget]:

@@ -162,9 +162,8 @@ class PrivateNetwork(Construct):
         )
 
     def _reach(self, service: str) -> None:
-        words = service.replace(".", "-").split("-")
         endpoint = self.vpc.add_interface_endpoint(
-            "".join(word.capitalize() for word in words),
+            "".join(word.capitalize() for word in service.split(".")),
             service=ec2.InterfaceVpcEndpointService(f"com.amazonaws.{cdk.Aws.REGION}.{service}", 443),
             private_dns_enabled=True,
             open=False,

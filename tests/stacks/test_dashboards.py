@@ -23,6 +23,7 @@ from stacks.constructs.dashboards import Dashboards, DashboardsProps
 from stacks.constructs.training_pipeline import TrainingPipeline
 from stacks.settings import Settings
 from tests.stacks.synthesis import Assembly, run_app
+from tests.stacks.test_lint import cfn_lint
 
 # The limits of CloudWatch: columns of the grid, metrics of a widget, bytes of a body.
 _COLUMNS, _METRICS, _BYTES = 24, 500, 1_000_000
@@ -83,6 +84,10 @@ def test_there_is_one_for_each_algorithm_and_one_for_all(bodies: dict[str, Body]
 
 def test_cdk_nag_has_nothing_to_say_of_them(shown: Assembly) -> None:
     assert not shown.violations()
+
+
+def test_cfn_lint_has_nothing_to_say_of_them(shown: Assembly) -> None:
+    assert not cfn_lint(shown.path / "KindlingDashboards.template.json")
 
 
 def test_every_widget_is_what_cloudwatch_documents(bodies: dict[str, Body]) -> None:

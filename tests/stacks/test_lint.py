@@ -10,7 +10,8 @@ from pathlib import Path
 from tests.stacks.synthesis import ROOT, Assembly
 
 
-def _cfn_lint(*templates: Path) -> list[str]:
+def cfn_lint(*templates: Path) -> list[str]:
+    """What cfn-lint has to say of templates, a line for each finding."""
     command = [str(Path(sys.executable).parent / "cfn-lint"), "--format", "json", "-t", *map(str, templates)]
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert process.stdout, process.stderr
@@ -23,7 +24,7 @@ def _cfn_lint(*templates: Path) -> list[str]:
 
 def test_templates_have_no_finding(assembly: Assembly, account_assembly: Assembly) -> None:
     templates = [path for each in (assembly, account_assembly) for path in sorted(each.path.glob("*.template.json"))]
-    findings = _cfn_lint(*templates)
+    findings = cfn_lint(*templates)
     assert not findings, "\n".join(findings)
 
 
@@ -37,4 +38,4 @@ def test_a_state_machine_that_cannot_run_is_found(tmp_path: Path) -> None:
         },
     }
     template.write_text(json.dumps({"Resources": {"Machine": machine}}))
-    assert any("E3601" in finding for finding in _cfn_lint(template))
+    assert any("E3601" in finding for finding in cfn_lint(template))

@@ -13,7 +13,10 @@ import pytest
 from kindling.localcloud.policy_evaluation import Request, decide
 from kindling.policy_documents import ACCOUNT, REGION, Documents, Role
 from stacks.settings import InvalidSettingError, Settings
+from tests.stacks import test_policies
+from tests.stacks.policies import policies
 from tests.stacks.synthesis import Assembly, run_app
+from tests.stacks.test_lint import cfn_lint
 
 EC2 = f"arn:aws:ec2:{REGION}:{ACCOUNT}"
 THERE_IS = {"subnets": ["subnet-0123abcd", "subnet-4567abcd"], "security_groups": ["sg-0123abcd"]}
@@ -103,6 +106,37 @@ def test_synthesis_asks_no_account_for_its_zones(private: Assembly) -> None:
 
 def test_cdk_nag_has_nothing_to_say_of_it(private: Assembly, existing: Assembly) -> None:
     assert not private.violations() | existing.violations()
+
+
+# As in test_policies.py, of what only a network has.
+ACKNOWLEDGED = {
+    (
+        "/Vpc/[A-Z][A-Za-z]+/Resource$",
+        "^(PERMISSIONS_MANAGEMENT_ACTIONS|PRIVILEGE_ESCALATION|CREDENTIALS_EXPOSURE): ",
+    ): ("An endpoint's policy gives nothing: what a caller of this account may do is said by the caller's own."),
+    ("/Role/DefaultPolicy/Resource$", "^PERMISSIONS_MANAGEMENT_ACTIONS: "): (
+        "SageMaker lends a role's network interfaces to its hosts, in the network's own subnets."
+    ),
+    ("/Recorder/Resource$", "^CREDENTIALS_EXPOSURE: "): "A role is assumed; by the service of flow logs alone.",
+}
+
+
+def test_no_policy_of_it_has_a_finding_without_a_reason(private: Assembly) -> None:
+    known = [*test_policies.ACKNOWLEDGED, *ACKNOWLEDGED]
+    found = [(policy, finding) for policy in policies(private) for finding in policy.findings()]
+    open_findings = [
+        f"{policy.resource} {policy.property}: {finding}"
+        for policy, finding in found
+        if not any(re.search(path, policy.resource) and re.search(words, finding) for path, words in known)
+    ]
+    assert not open_findings, "\n".join(open_findings)
+    for path, words in ACKNOWLEDGED:
+        assert any(re.search(path, policy.resource) and re.search(words, finding) for policy, finding in found), path
+
+
+def test_cfn_lint_has_nothing_to_say_of_it(private: Assembly, existing: Assembly) -> None:
+    templates = [path for each in (private, existing) for path in sorted(each.path.glob("*.template.json"))]
+    assert not cfn_lint(*templates)
 
 
 def test_no_custom_resource_is_needed(private: Assembly) -> None:
