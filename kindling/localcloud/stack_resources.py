@@ -1,6 +1,7 @@
-"""CloudFormation's ListStackResources, also of stacks that were deleted: what they retained is DELETE_SKIPPED.
+"""A stack that was deleted can be asked about: what it retained is DELETE_SKIPPED in ListStackResources.
 
-moto looks each resource up in the stack's template, and to look up one that was deleted makes it anew.
+moto looks each resource up in the stack's template, also those that the outputs refer to, and to look up one that was
+deleted makes it anew: to describe a deleted stack would bring it back, in no stack.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from kindling.localcloud.seams import replace
 
 
 def install(_cloud: Cloud) -> None:
-    """Answer ListStackResources from what was made."""
+    """Answer ListStackResources from what was made, and let deleted stacks have no outputs."""
+    from moto.cloudformation.models import Stack
     from moto.cloudformation.responses import CloudFormationResponse
     from moto.core.responses import ActionResult
 
@@ -36,7 +38,12 @@ def install(_cloud: Cloud) -> None:
             )
         return ActionResult({"StackResourceSummaries": summaries})
 
+    def of_what_is_there(property_: Any) -> property:
+        return property(lambda self: [] if self.status == "DELETE_COMPLETE" else property_.fget(self))
+
     replace(CloudFormationResponse, "list_stack_resources", list_stack_resources)
+    for name in ("outputs", "stack_resources"):
+        setattr(Stack, name, of_what_is_there(replace(Stack, name, None)))
 
 
 def _status(*, deleted: bool, retained: bool) -> str:

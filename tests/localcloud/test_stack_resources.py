@@ -10,7 +10,8 @@ TEMPLATE = {
     "Resources": {
         "Kept": {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "Properties": {"BucketName": "kept-for-good"}},
         "Gone": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "gone-with-its-stack"}},
-    }
+    },
+    "Outputs": {"Name": {"Value": {"Ref": "Gone"}}},
 }
 
 
@@ -32,6 +33,9 @@ def test_what_a_deleted_stack_retained_is_told_and_what_went_is_not_made_again(a
     cloudformation.delete_stack(StackName="Leaving")
     assert told()["Kept"] == ("AWS::S3::Bucket", "kept-for-good", "DELETE_SKIPPED")
     assert told()["Gone"][2] == "DELETE_COMPLETE"
+    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    assert (described["StackStatus"], described.get("Outputs", [])) == ("DELETE_COMPLETE", [])
+    assert cloudformation.describe_stack_resources(StackName=stack)["StackResources"] == []
     buckets = {bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]}
     assert buckets & {"kept-for-good", "gone-with-its-stack"} == {"kept-for-good"}
     deleted = cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])["StackSummaries"]
