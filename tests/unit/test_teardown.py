@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -307,9 +308,9 @@ def test_a_run_that_runs_has_use_for_what_it_made(
 
 def empty_plan(**changes: Any) -> plan.Plan:
     nothing: dict[str, Any] = {
+        **dict.fromkeys((field.name for field in fields(plan.Plan)), ()),
         "ours": OURS,
         "include_data": True,
-        **dict.fromkeys(("executions", "things", "doomed", "kept", "endpoint_logs"), ()),
         "stacks": (stacks.Stack("KindlingStorage", "arn", protected=False),),
         "job_logs": {},
     }
