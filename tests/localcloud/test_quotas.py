@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from kindling.bootstrap import quotas
+from kindling.bootstrap.needs import needs_of
+from kindling.bootstrap.places import Place
+from stacks.settings import Settings
 
 TRAINING = "ml.c5.2xlarge for training job usage"
 
@@ -48,3 +54,20 @@ def test_what_there_is_no_quota_of_is_refused(aws: Any) -> None:
     with pytest.raises(client.exceptions.NoSuchResourceException):
         client.list_service_quotas(ServiceCode="nothing")
     assert client.list_service_quotas(ServiceCode="vpc")["Quotas"], "moto's own"
+
+
+def test_what_the_settings_need_is_held_against_them_and_asked_for_once(aws: Any) -> None:
+    settings = Settings(needs={"ml.m5.large": {"hosting": 9}, "ml.p3.2xlarge": {"training": 1}})  # type: ignore[arg-type]
+    target: Any = SimpleNamespace(kind="embedded", client=aws)
+    place = Place("dev", settings, target, "us-east-1", is_home=True)
+    needs = needs_of(settings)
+
+    def statuses() -> list[str]:
+        return [found.status for found in quotas.look(place, needs) if found.check == "quota"]
+
+    assert statuses() == ["fail", "fail"]
+    wanted = ["ml.m5.large for endpoint usage: from 8 to 9", "ml.p3.2xlarge for training job usage: from 0 to 1"]
+    assert quotas.wanted(place, needs) == wanted
+    assert quotas.request(place, needs) == wanted
+    assert statuses() == ["warn", "warn"]
+    assert quotas.request(place, needs) == []

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kindling.deployment import inputs_digest, step_of
+from kindling.deployment import Cdk, inputs_digest, step_of
 from kindling.environments import ROOT
+from kindling.errors import UserError
 from kindling.resources import camel
+from kindling.targets import AwsTarget
 
 
 @pytest.fixture
@@ -61,3 +63,24 @@ def test_of_the_cdks_output_the_stacks_are_told(line: str, step: str | None) -> 
 @pytest.mark.parametrize(("name", "expected"), [("gluon_fasttext", "GluonFasttext"), ("my-team", "MyTeam")])
 def test_names_in_outputs_are_in_camel_case(name: str, expected: str) -> None:
     assert camel(name) == expected
+
+
+def test_the_cdk_is_told_the_profile_and_the_region_that_were_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    chosen = Cdk(AwsTarget(tmp_path, profile="prod", region="eu-west-1"), {"environment": "prod"}, print)
+    arguments = list(chosen._common_arguments())
+    assert arguments[arguments.index("--profile") + 1] == "prod"
+    assert "environment=prod" in arguments
+    assert (chosen._environment()["AWS_REGION"], chosen._environment()["AWS_DEFAULT_REGION"]) == ("eu-west-1",) * 2
+    as_found = Cdk(AwsTarget(tmp_path), {}, print)
+    assert "--profile" not in list(as_found._common_arguments())
+    assert as_found._environment()["AWS_REGION"] == "us-east-1"
+
+
+def test_what_the_cdk_is_asked_for_is_given_or_its_words_are(tmp_path: Path) -> None:
+    cdk = Cdk(AwsTarget(tmp_path), {}, print)
+    assert "CdkBootstrapVersion:" in cdk.told("bootstrap", "--show-template")
+    with pytest.raises(UserError, match=r"`cdk synth` failed with exit code 1: .*no-such-app"):
+        cdk.told("synth", "--app", "no-such-app", "--output", str(tmp_path / "out"))
