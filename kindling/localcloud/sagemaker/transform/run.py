@@ -35,7 +35,7 @@ class TransformRun(JobRun[TransformJob]):
         resources = job.request["TransformResources"]
         self._type = resources["InstanceType"]
         count = {"VariantName": "transform", "InitialInstanceCount": resources["InstanceCount"]}
-        self._variant = Variant.of(count, model)
+        self._variant = Variant.of(count, model, shadow=False)
         self._instances: list[Instance] = []
         self._starting = threading.Lock()
 
