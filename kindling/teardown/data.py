@@ -47,7 +47,8 @@ def _bucket(target: Target, name: str) -> str | None:
         pages = target.client("s3").get_paginator("list_object_versions").paginate(Bucket=name)
         sizes = list(islice((one["Size"] for page in pages for one in page.get("Versions", ())), _COUNTED))
         least = "at least " if len(sizes) == _COUNTED else ""
-        return f"{least}{len(sizes):,} objects with all their versions, {_size(sum(sizes))}: 0.023 USD a GB and month"
+        objects = f"{len(sizes):,} object{'' if len(sizes) == 1 else 's'}"
+        return f"{least}{objects}, old versions included, {_size(sum(sizes))}: 0.023 USD a GB and month"
     return None
 
 

@@ -176,7 +176,7 @@ def test_a_bucket_is_deleted_with_every_version_delete_marker_and_unfinished_upl
     s3.delete_object(Bucket="full", Key="key")
     s3.create_multipart_upload(Bucket="full", Key="unfinished")
     bucket = data.DATA[data.BUCKET]
-    assert bucket.look(target, "full") == "3 objects with all their versions, 0.0 MB: 0.023 USD a GB and month"
+    assert bucket.look(target, "full") == "3 objects, old versions included, 0.0 MB: 0.023 USD a GB and month"
     bucket.delete(target, "full")
     assert bucket.look(target, "full") is None
     assert s3.list_buckets()["Buckets"] == []
