@@ -28,17 +28,24 @@ def teardown(
     unprotect: Annotated[
         bool, typer.Option("--unprotect", help="Take the termination protection off the stacks first.")
     ] = False,
+    account: Annotated[
+        bool,
+        typer.Option("--account", help="Delete what `kindling bootstrap` made, too: no app can be deployed after it."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go and what would stay.")] = False,
     yes: YesOption = False,
 ) -> None:
     """Stop and delete all that costs money, and every stack. What is kept is listed with the reason and its price."""
     from kindling.errors import UserError
+    from kindling.teardown import account as account_stacks
     from kindling.teardown import ownership, plan, removal
 
     given = pairs(context or [], "--context")
     where, ours = chosen(target, state), ownership.ownership()
     begun = time.monotonic()
-    found = plan.plan(where, ours, include_data=include_data)
+    if account:
+        account_stacks.require_alone(where, ours)
+    found = plan.plan(where, ours, include_data=include_data, account=account)
     _print(found)
     if dry_run:
         return

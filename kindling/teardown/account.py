@@ -5,17 +5,16 @@ In this order, for CloudFormation deletes the first with a role of the second, t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 from kindling import resources
 from kindling.bootstrap import execution_policy, toolkit
 from kindling.errors import UserError
 from kindling.targets import Target
-from kindling.teardown import data, stacks
+from kindling.teardown import data
 from kindling.teardown.attempts import Attempts
 from kindling.teardown.made import pages_of
 from kindling.teardown.ownership import ACCOUNT_STACK, Ownership
-from kindling.teardown.stacks import Holding
 
 
 def names(ours: Ownership) -> tuple[str, ...]:
@@ -49,31 +48,22 @@ def remove(target: Target, ours: Ownership, attempts: Attempts) -> None:
         if resources.outputs(target, name) is None:
             continue
         stack_id = client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
-        held = list(_held(target, stack_id, name))
-        for holding in held:
-            kind = data.DATA[holding.type]
+        holds = pages_of(client, "list_stack_resources", "StackResourceSummaries", StackName=stack_id)
+        held = [(data.DATA[one["ResourceType"]], one) for one in holds if one["ResourceType"] in data.DATA]
+        for kind, one in held:
             # A repository with images in it would keep its stack; a stack does not mind that it is gone.
-            work = kind.delete if holding.type == data.REPOSITORY else kind.empty
-            attempts.attempt(kind.title, holding.name, lambda work=work, name=holding.name: work(target, name))  # type: ignore[misc]
+            work = kind.delete if one["ResourceType"] == data.REPOSITORY else kind.empty
+            called = one["PhysicalResourceId"]
+            attempts.attempt(kind.title, called, lambda work=work, called=called: work(target, called))  # type: ignore[misc]
         client.update_termination_protection(StackName=stack_id, EnableTerminationProtection=False)
         if attempts.failures or not attempts.attempt("stack", name, lambda arn=stack_id: _delete(client, arn)):  # type: ignore[misc]
             return
-        for holding in held:
-            kind = data.DATA[holding.type]
-            if kind.look(target, holding.name) is not None:
-                attempts.attempt(
-                    kind.title,
-                    holding.name,
-                    lambda kind=kind, name=holding.name: kind.delete(target, name),  # type: ignore[misc]
-                )
+        for kind, one in held:
+            called = one["PhysicalResourceId"]
+            if kind.look(target, called) is not None:
+                attempts.attempt(kind.title, called, lambda kind=kind, called=called: kind.delete(target, called))  # type: ignore[misc]
 
 
-def _held(target: Target, stack_id: str, name: str) -> Iterator[Holding]:
-    for holding in stacks.held(target.client("cloudformation"), stack_id, name, live=True):
-        if holding.type in data.DATA:
-            yield holding
-
-
-def _delete(client: object, stack_id: str) -> None:
-    client.delete_stack(StackName=stack_id)  # type: ignore[attr-defined]
-    client.get_waiter("stack_delete_complete").wait(StackName=stack_id)  # type: ignore[attr-defined]
+def _delete(client: Any, stack_id: str) -> None:
+    client.delete_stack(StackName=stack_id)
+    client.get_waiter("stack_delete_complete").wait(StackName=stack_id)

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kindling import resources
-from kindling.bootstrap import execution_policy
 from kindling.errors import UserError
 from kindling.targets import Target
+from kindling.teardown import account as account_stacks
 from kindling.teardown import data, logs, made, stacks
 from kindling.teardown.executions import Execution, Machines
 from kindling.teardown.made import Thing
-from kindling.teardown.ownership import ACCOUNT_STACK, ALGORITHM, Ownership
+from kindling.teardown.ownership import ALGORITHM, Ownership
 from kindling.teardown.stacks import Holding, Stack
-
-_TOOLKIT = "CDKToolkit"
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,12 @@ class Plan:
     """What there is of a deployment, and what becomes of it.
 
     `doomed` is the data that goes, with its stack or after it; `kept` is what stays. `endpoint_logs` are log groups,
-    `job_logs` streams by the group that they share with others' jobs.
+    `job_logs` streams by the group that they share with others' jobs. `account` are stacks of `kindling bootstrap`.
     """
 
     ours: Ownership
     include_data: bool
+    account: tuple[str, ...]
     executions: tuple[Execution, ...]
     things: tuple[Thing, ...]
     stacks: tuple[Stack, ...]
@@ -53,7 +52,8 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.executions or self.things or self.stacks or self.doomed or self.endpoint_logs or self.job_logs)
+        logs_left = self.endpoint_logs or self.job_logs
+        return not (self.executions or self.things or self.stacks or self.doomed or logs_left or self.account)
 
     def rows(self) -> Iterator[Row]:
         """What is stopped and deleted, in that order."""
@@ -73,11 +73,15 @@ class Plan:
             yield Row("log group", group, "is deleted")
         for group, streams in self.job_logs.items():
             yield Row("log streams", group, f"{len(streams)} of this deployment's jobs are deleted")
+        for name in self.account:
+            yield Row("stack", name, "is deleted with all that it holds, staged assets and images included")
 
 
-def plan(target: Target, ours: Ownership, *, include_data: bool) -> Plan:
+def plan(target: Target, ours: Ownership, *, include_data: bool, account: bool = False) -> Plan:
     """Look at all there is of a deployment.
 
+    Args:
+        account: whether what `kindling bootstrap` made is to go, too.
     Raises:
         UserError: a bucket with objects would go with its stack, and nobody said that data may.
     """
@@ -93,7 +97,10 @@ def plan(target: Target, ours: Ownership, *, include_data: bool) -> Plan:
     endpoints = frozenset(thing.name for thing in things if thing.kind == made.ENDPOINT.title)
     endpoint_logs = logs.endpoint_groups(target, ours, endpoints)
     job_logs = {group: found for group in logs.SHARED if (found := logs.streams(target, ours, group))}
-    kept = [*_kept_holdings(target, [one for one in held if one not in gone]), *_kept_for_all(target, ours)]
+    going = tuple(
+        name for name in account_stacks.names(ours) if account and resources.outputs(target, name) is not None
+    )
+    kept = [*_kept_holdings(target, [one for one in held if one not in gone]), *_kept_for_all(target, ours, going)]
     if not include_data:
         kept += [Row("log group", name, "a log of an endpoint; 0.03 USD a GB and month") for name in endpoint_logs]
         kept += [
@@ -104,6 +111,7 @@ def plan(target: Target, ours: Ownership, *, include_data: bool) -> Plan:
     return Plan(
         ours=ours,
         include_data=include_data,
+        account=going,
         executions=executions,
         things=things,
         stacks=tuple(stacks.present(target, ours)),
@@ -154,19 +162,17 @@ def _kept_holdings(target: Target, kept: list[Holding]) -> Iterator[Row]:
             yield Row(holding.type, holding.name, f"{holding.stack} retains it; delete it by hand")
 
 
-def _kept_for_all(target: Target, ours: Ownership) -> Iterator[Row]:
+def _kept_for_all(target: Target, ours: Ownership, going: tuple[str, ...]) -> Iterator[Row]:
     """What other deployments use, too, and what AWS cannot delete."""
-    if resources.outputs(target, _TOOLKIT) is not None:
-        yield Row("stack", _TOOLKIT, "every CDK app of the account uses it; its bucket and repository cost by the GB")
-    policies = execution_policy.stack_name(resources.settings())
-    if resources.outputs(target, policies) is not None:
-        yield Row(
-            "stack", policies, "what CloudFormation may do in the account, by `kindling bootstrap`; costs nothing"
-        )
-    account = f"{ours.prefix}{ACCOUNT_STACK}"
-    if resources.outputs(target, account) is not None:
-        why = "it watches the account's money and access; its key costs 1 USD, each alarm 0.10 USD a month"
-        yield Row("stack", account, why)
+    watches, toolkit_, policies = account_stacks.names(ours)
+    notes = {
+        toolkit_: "every CDK app of the account uses it; its bucket and repository cost by the GB",
+        policies: "what CloudFormation may do in the account, by `kindling bootstrap`; costs nothing",
+        watches: "it watches the account's money and access; its key costs 1 USD, each alarm 0.10 USD a month",
+    }
+    for name, note in notes.items():
+        if name not in going and resources.outputs(target, name) is not None:
+            yield Row("stack", name, note)
     for endpoint in made.endpoints(target, whose=lambda config: not ours.named(config)):
         if ALGORITHM not in made.tags_of(target, endpoint.arn):
             continue

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from kindling import deployment
 from kindling.targets import Target
-from kindling.teardown import data, logs, made, stacks
+from kindling.teardown import account, data, logs, made, stacks
 from kindling.teardown.attempts import Attempts, Failure, Report
 from kindling.teardown.executions import Machines
 from kindling.teardown.plan import Plan
@@ -51,6 +51,8 @@ def remove(target: Target, plan: Plan, context: Mapping[str, str], report: Repor
                 lambda kind=kind, name=holding.name: kind.delete(target, name),  # type: ignore[misc]
                 doing,
             )
+    if plan.account and not attempts.failures:
+        account.remove(target, plan.ours, attempts)
     return attempts.failures
 
 

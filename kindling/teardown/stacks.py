@@ -51,19 +51,19 @@ def holdings(target: Target, ours: Ownership, types: frozenset[str]) -> list[Hol
     client = target.client("cloudformation")
     found: dict[tuple[str, str], Holding] = {}
     for stack in present(target, ours):
-        for holding in held(client, stack.id, stack.name, live=True):
+        for holding in _held(client, stack.id, stack.name, live=True):
             found[holding.type, holding.name] = holding
     deleted = pages_of(client, "list_stacks", "StackSummaries", StackStatusFilter=["DELETE_COMPLETE"])
     for summary in deleted:
         if ours.stack(summary["StackName"]):
-            for holding in held(client, summary["StackId"], summary["StackName"], live=False):
+            for holding in _held(client, summary["StackId"], summary["StackName"], live=False):
                 if holding.retained:
                     found.setdefault((holding.type, holding.name), holding)
     return [holding for holding in found.values() if holding.type in types or holding.retained]
 
 
-def held(client: Any, stack_id: str, name: str, *, live: bool) -> Iterator[Holding]:
-    """What a stack holds; `live` says whether it is still there."""
+def _held(client: Any, stack_id: str, name: str, *, live: bool) -> Iterator[Holding]:
+    """What a stack holds, or held when it was deleted; `live` says which."""
     with unless_gone():
         template = client.get_template(StackName=stack_id)["TemplateBody"]
         described: Mapping[str, Any] = json.loads(template) if isinstance(template, str) else template

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kindling import deployment, resources
+from kindling import deployment, resources, runs
 from kindling.histories import history_of
 from kindling.localcloud import lifecycle
 from kindling.localcloud.cloud import RunnerName
 from kindling.ports import free_port
 from kindling.resources import camel
+from kindling.runs import Run
 from kindling.targets import EmbeddedTarget, running_embedded_cloud
 from tests.e2e.state_coverage import StateCoverage
 
@@ -119,6 +121,40 @@ class Deployment:
         )
         job = sagemaker.describe_processing_job(ProcessingJobName=name)
         assert job["ProcessingJobStatus"] == "Completed", job.get("ExitMessage") or job.get("FailureReason")
+
+    @contextmanager
+    def asking(self, endpoint: str) -> Iterator[None]:
+        """Somebody asks an endpoint for a word all the time, as soon as it is there."""
+        ending = threading.Event()
+
+        def ask() -> None:
+            runtime, sagemaker = self.client("sagemaker-runtime"), self.client("sagemaker")
+            while not ending.wait(0.2):
+                if endpoint not in [found["EndpointName"] for found in sagemaker.list_endpoints()["Endpoints"]]:
+                    continue
+                with suppress(runtime.exceptions.ValidationError):  # it is still being made
+                    runtime.invoke_endpoint(
+                        EndpointName=endpoint, ContentType="application/json", Body=b'{"instances": ["the"]}'
+                    )
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        try:
+            yield
+        finally:
+            ending.set()
+            thread.join()
+
+    def waiting(self, execution: str) -> Run:
+        """The run of an execution once it waits for a person."""
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline:
+            run = runs.find(self.target, self.found, execution.rsplit(":", 1)[1])
+            assert not run.is_over, run.cause
+            if runs.history(self.target, run).token:
+                return run
+            time.sleep(0.3)
+        raise AssertionError(f"{execution} asked nobody")
 
     def states(self, execution: str) -> list[str]:
         """The names of the states that an execution entered, in order."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +31,6 @@ def until(holds: Callable[[], Any], what: str, seconds: float = 120) -> Any:
             return found
         time.sleep(0.2)
     raise AssertionError(f"{what} did not happen within {seconds:.0f} s")
-
-
-def waiting(deployed: Deployment, arn: str) -> Run:
-    """The run once it waits for a person."""
-
-    def asks() -> Run | None:
-        found = run_of(deployed, arn)
-        assert not found.is_over, found.cause
-        return found if runs.history(deployed.target, found).token else None
-
-    waits: Run = until(asks, "Approve")
-    return waits
 
 
 def versions(deployed: Deployment) -> list[dict[str, Any]]:
@@ -168,7 +155,7 @@ def test_an_approved_model_is_deployed_with_alarms_and_scaling(deployed: Deploym
             },
         }
     )
-    run = waiting(deployed, arn)
+    run = deployed.waiting(arn)
     assert versions(deployed)[0]["ModelApprovalStatus"] == "PendingManualApproval"
     assert "guarded" not in deployed.hosted()["endpoints"]
     approvals.approve(deployed.target, run, "looks good")
@@ -209,7 +196,7 @@ def test_a_rejected_model_is_not_deployed_and_the_registry_says_so(deployed: Dep
     arn = deployed.start(
         {"inputs": {"train": corpus}, "hyperparameters": QUICK, "approval": True, "endpoint": {"name": "rejected"}}
     )
-    run = waiting(deployed, arn)
+    run = deployed.waiting(arn)
     approvals.reject(deployed.target, run, "too small a corpus")
     ended = deployed.wait(arn)
     assert ended["error"] == "ApproveFailed"
@@ -249,32 +236,6 @@ def test_a_batch_is_answered_and_no_model_is_left(deployed: Deployment, corpus: 
 CANARY = {"strategy": "canary", "step_percent": 50, "wait_s": 20}
 
 
-@pytest.fixture
-def requests_to_canary(deployed: Deployment) -> Iterator[None]:
-    """Somebody asks the endpoint all the time."""
-    ending = threading.Event()
-
-    def ask() -> None:
-        runtime = deployed.client("sagemaker-runtime")
-        sagemaker = deployed.client("sagemaker")
-        while not ending.wait(0.2):
-            listed = [found["EndpointName"] for found in sagemaker.list_endpoints()["Endpoints"]]
-            if "canary" in listed:
-                try:
-                    runtime.invoke_endpoint(
-                        EndpointName="canary", ContentType="application/json", Body=b'{"instances": ["the"]}'
-                    )
-                except runtime.exceptions.ValidationError:
-                    continue  # it is still being made
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    yield
-    ending.set()
-    thread.join()
-
-
-@pytest.mark.usefixtures("requests_to_canary")
 def test_an_update_that_sets_off_an_alarm_is_taken_back(deployed: Deployment, corpus: str) -> None:
     def asked(latency_ms: float) -> dict[str, Any]:
         return {
@@ -294,7 +255,8 @@ def test_an_update_that_sets_off_an_alarm_is_taken_back(deployed: Deployment, co
     before = deployed.hosted()
 
     # No model answers in a microsecond.
-    ended = deployed.run(asked(0.001))
+    with deployed.asking("canary"):
+        ended = deployed.run(asked(0.001))
 
     assert ended["error"] == "DeployFailed", ended
     assert "kindling-blazingtext-canary-latency" in ended["cause"]

@@ -19,7 +19,7 @@ from containers.catalogue import algorithms
 from kindling.cli import teardown as cli
 from kindling.errors import UserError
 from kindling.targets import EmbeddedTarget
-from kindling.teardown import data, executions, made, orphans, ownership, plan, removal, stacks
+from kindling.teardown import account, data, executions, made, orphans, ownership, plan, removal, stacks
 from kindling.teardown.attempts import Attempts, Failure
 from kindling.teardown.made import Thing
 from kindling.teardown.ownership import Ownership
@@ -328,6 +328,17 @@ def test_the_rules_of_the_stacks_start_nothing_more(target: EmbeddedTarget) -> N
     assert attempts.failures == []
     states = {one["Name"]: one["State"] for one in target.client("events").list_rules()["Rules"]}
     assert states == {"nightly": "DISABLED", "theirs": "ENABLED"}
+
+
+def test_what_an_account_has_once_stays_while_others_have_stacks(target: EmbeddedTarget) -> None:
+    topic = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+    cloudformation = target.client("cloudformation")
+    for name in ("CDKToolkit", "KindlingStorage", "kindling-deployment-policies"):
+        cloudformation.create_stack(StackName=name, TemplateBody=topic)
+    account.require_alone(target, OURS)
+    cloudformation.create_stack(StackName="Payroll", TemplateBody=topic)
+    with pytest.raises(UserError, match=r"^nothing was deleted: Payroll may need CDKToolkit .*; leave out --account"):
+        account.require_alone(target, OURS)
 
 
 def test_the_stacks_stay_while_something_is_left_that_may_need_their_roles(
