@@ -102,7 +102,7 @@ test-fast:
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(FAST)
 
 test-fast-%:
-	@$(BIN)/python -m tests.run tests/$*
+	@$(BIN)/python -m tests.run --fast tests/$*
 
 test-slow: setup-tests setup-clients  ## The tests that take minutes
 	@$(BIN)/python -m tests.run --slow

@@ -35,7 +35,7 @@ _TRIGGER = {
 }
 # The programs of the CDK, and settings with which no role has fewer statements than with any others.
 WIDEST: Final[Mapping[str, Mapping[str, str]]] = {
-    "app.py": {"network": "private", "triggers": json.dumps([_TRIGGER])},
+    "app.py": {"network": "private", "dashboards": "true", "triggers": json.dumps([_TRIGGER])},
     "account.py": {"idle_endpoint_action": "delete"},
 }
 BEGIN: Final = "<!-- tables: from the templates and stacks/reasons.toml, by `make docs` -->"

@@ -1,7 +1,7 @@
 """Runs the tests, each folder in the environment it needs: an algorithm's or a client's own, or the house's.
 
-`python -m tests.run [FOLDER ...] [--slow]`; without a folder, $TESTS or all of them. Three run at a time, but for the
-slow ones, which load the machine. The last line adds the parts up.
+`python -m tests.run [FOLDER ...] [--slow | --fast]`; without a folder, $TESTS or all of them. Three run at a time, but
+for the slow ones, which load the machine; --fast leaves out the wide ones. The last line adds the parts up.
 """
 
 from __future__ import annotations
@@ -70,13 +70,14 @@ def _is_long(folder: str) -> bool:
     return folder.rstrip("/") == "tests/localcloud" or Path(folder).parts[1:2] in [(name,) for name in algorithms()]
 
 
-def run(interpreter: Path, folders: list[str], *, slow: bool, live: bool) -> tuple[int, Counter[str]]:
+def run(interpreter: Path, folders: list[str], *, which: str, live: bool) -> tuple[int, Counter[str]]:
     """The exit status and the counts of one pytest run over folders that share an interpreter.
 
     Args:
+        which: a marker expression.
         live: print each line as it comes; otherwise all of them at the end, for another run prints, too.
     """
-    command = [str(interpreter), "-m", "pytest", "-q", "-m", "slow" if slow else "not slow", *folders]
+    command = [str(interpreter), "-m", "pytest", "-q", "-m", which, *folders]
     heading = " ".join(["$ pytest", *folders])
     print(heading, flush=True)
     lines = []
@@ -97,11 +98,14 @@ def run(interpreter: Path, folders: list[str], *, slow: bool, live: bool) -> tup
 def main() -> int:
     arguments = sys.argv[1:]
     slow = "--slow" in arguments
-    folders = [argument for argument in arguments if argument != "--slow"] or os.environ.get("TESTS", "").split()
+    which = "slow" if slow else "not slow and not wide" if "--fast" in arguments else "not slow"
+    folders = [argument for argument in arguments if not argument.startswith("--")] or os.environ.get(
+        "TESTS", ""
+    ).split()
     worst, total = 0, Counter[str]()
     wanted = jobs(groups(folders, slow=slow))
     with ThreadPoolExecutor(1 if slow else AT_A_TIME) as pool:
-        results = pool.map(lambda job: run(*job, slow=slow, live=slow or len(wanted) == 1), wanted)
+        results = pool.map(lambda job: run(*job, which=which, live=slow or len(wanted) == 1), wanted)
         for status, counts in results:
             total += counts
             if status not in (0, _NO_TESTS_COLLECTED):

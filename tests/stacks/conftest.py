@@ -36,11 +36,16 @@ def account_assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 
 
 @pytest.fixture(scope="session")
-def widest(tmp_path_factory: pytest.TempPathFactory, account_assembly: Assembly) -> dict[str, Template]:
+def widest_assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """The app with all that settings can add: a private network, dashboards, a trigger."""
+    return _synthesised(tmp_path_factory.mktemp("widest") / "out", **WIDEST["app.py"])
+
+
+@pytest.fixture(scope="session")
+def widest(widest_assembly: Assembly, account_assembly: Assembly) -> dict[str, Template]:
     """The templates that docs/iam.md is made of: roles have in them all that settings can give them."""
-    app = _synthesised(tmp_path_factory.mktemp("widest") / "out", **WIDEST["app.py"])
     # What else is wanted there, budgets and the like, gives no role anything.
-    return {**app.templates, **account_assembly.templates}
+    return {**widest_assembly.templates, **account_assembly.templates}
 
 
 def _synthesised(out: Path, **options: Any) -> Assembly:
@@ -48,3 +53,14 @@ def _synthesised(out: Path, **options: Any) -> Assembly:
     # A refusal by the validation plugins still leaves the templates, and tests say which stack is at fault.
     assert process.returncode == 0 or (out / "validation-report.json").exists(), process.stderr
     return Assembly(out)
+
+
+# The templates under other settings than the defaults.
+_WIDE = {"account_assembly", "widest_assembly", "other", "private", "existing", "triggered"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make check` has time for the templates under the default settings; `make test` looks at the others, too."""
+    for item in items:
+        if _WIDE & set(getattr(item, "fixturenames", ())):
+            item.add_marker("wide")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
+from functools import cache
 
 from kindling import policy_documents
 from tests.stacks.synthesis import Assembly
@@ -19,10 +20,16 @@ class Policy(policy_documents.Policy):
 
     def findings(self) -> set[str]:
         """What parliament has to say: `ISSUE: detail`."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            analysed = analyze_policy_string(json.dumps(self.document), include_community_auditors=True)
-        return {f"{finding.issue}: {finding.detail}" for finding in analysed.findings}
+        return _findings(json.dumps(self.document))
+
+
+@cache
+def _findings(document: str) -> set[str]:
+    """Kept, for a document that allows every action takes parliament some seconds, and several are the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        analysed = analyze_policy_string(document, include_community_auditors=True)
+    return {f"{finding.issue}: {finding.detail}" for finding in analysed.findings}
 
 
 def policies(assembly: Assembly) -> Iterator[Policy]:

@@ -22,6 +22,9 @@ ANY_TEXT = ("x", "a/b:c-1")
 LONGEST_MANAGED_POLICY = 6144
 
 
+pytestmark = pytest.mark.wide
+
+
 @pytest.fixture(scope="module")
 def stack(account_assembly: Assembly) -> Template:
     return account_assembly.templates[STACK]

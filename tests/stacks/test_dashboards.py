@@ -22,7 +22,7 @@ from kindling.policy_documents import Documents
 from stacks.constructs.dashboards import Dashboards, DashboardsProps
 from stacks.constructs.training_pipeline import TrainingPipeline
 from stacks.settings import Settings
-from tests.stacks.synthesis import Assembly, run_app
+from tests.stacks.synthesis import Assembly
 from tests.stacks.test_lint import cfn_lint
 
 # The limits of CloudWatch: columns of the grid, metrics of a widget, bytes of a body.
@@ -39,18 +39,9 @@ Body = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+def shown(widest_assembly: Assembly) -> Assembly:
     """The app with dashboards, and with a trigger, which has an alarm."""
-    trigger = {
-        "name": "nightly",
-        "algorithm": "blazingtext",
-        "schedule": "rate(1 day)",
-        "input": {"inputs": {"train": "s3://{data}/blazingtext/text8"}},
-    }
-    out = tmp_path_factory.mktemp("dashboards") / "out"
-    process = run_app(out, dashboards="true", triggers=json.dumps([trigger]))
-    assert process.returncode == 0, process.stderr
-    return Assembly(out)
+    return widest_assembly
 
 
 @pytest.fixture(scope="module")

@@ -135,8 +135,9 @@ def test_no_policy_of_it_has_a_finding_without_a_reason(private: Assembly) -> No
 
 
 def test_cfn_lint_has_nothing_to_say_of_it(private: Assembly, existing: Assembly) -> None:
-    templates = [path for each in (private, existing) for path in sorted(each.path.glob("*.template.json"))]
-    assert not cfn_lint(*templates)
+    names = ("KindlingNetwork", "KindlingTraining", "KindlingExperiments")
+    templates = [each.path / f"{name}.template.json" for each in (private, existing) for name in names]
+    assert not cfn_lint(*(path for path in templates if path.exists()))
 
 
 def test_no_custom_resource_is_needed(private: Assembly) -> None:

@@ -84,6 +84,7 @@ def test_cdk_nag_finds_a_planted_violation_and_nothing_else_under_other_settings
     assert {path for path, _ in violations} == {"MyTeamStorage/Planted"}
 
 
+@pytest.mark.wide
 def test_the_same_settings_give_the_same_bytes_without_network_or_credentials(
     assembly: Assembly, tmp_path: Path
 ) -> None:

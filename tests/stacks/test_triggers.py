@@ -17,7 +17,7 @@ from stacks.trigger import WRITTEN_FOLDERS
 from tests.localcloud.test_resource_types import template
 from tests.stacks.policies import policies
 from tests.stacks.synthesis import CONTEXT, Assembly, run_app
-from tests.stacks.test_lint import _cfn_lint
+from tests.stacks.test_lint import cfn_lint
 
 NIGHTLY: dict[str, Any] = {
     "name": "nightly",
@@ -281,7 +281,7 @@ def test_alarms_may_publish_to_the_encrypted_topic(assembly: Assembly) -> None:
 def test_cdk_nag_and_cfn_lint_have_nothing_to_say(triggered: Assembly) -> None:
     assert not triggered.violations()
     templates = [triggered.path / f"Kindling{stack}.template.json" for stack in ("Storage", "Training")]
-    assert not _cfn_lint(*templates)
+    assert not cfn_lint(*templates)
 
 
 def test_parliament_has_nothing_to_say_of_what_triggers_may(triggered: Assembly) -> None:

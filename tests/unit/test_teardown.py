@@ -27,6 +27,8 @@ from kindling.teardown.stacks import Holding
 from stacks.constructs import training_pipeline
 from stacks.settings import Settings
 
+pytestmark = pytest.mark.wide
+
 OURS = Ownership("kindling", "Kindling", ("blazingtext", "gluon-fasttext"))
 
 
@@ -162,6 +164,7 @@ def target(tmp_path: Path) -> Iterator[EmbeddedTarget]:
     server.start()
     host, port = server.get_host_and_port()
     names = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    requests.post(f"http://{host}:{port}/moto-api/reset", timeout=10)  # other tests use the same moto
     yield EmbeddedTarget(state=tmp_path, endpoint_url=f"http://{host}:{port}", environment=names)
     requests.post(f"http://{host}:{port}/moto-api/reset", timeout=10)
     server.stop()
