@@ -21,6 +21,8 @@ from kindling.localcloud import lifecycle
 
 from .conftest import ALGORITHM, SMALL, Deployment
 
+pytestmark = pytest.mark.slow  # a cloud of its own, deployed with other settings
+
 ACCOUNT, REGION = "123456789012", "us-east-1"
 STACK = "KindlingAccount"
 ENDPOINT = "forgotten"

@@ -14,6 +14,8 @@ from containers import catalogue
 from kindling import resources
 from tests.e2e.conftest import SMALL, Deployment, deployment_in
 
+pytestmark = pytest.mark.slow  # a cloud of its own, deployed with other settings
+
 SETTINGS = {"network": "private", "network_zones": "3", "dashboards": "true"}
 
 

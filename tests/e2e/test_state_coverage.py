@@ -19,7 +19,10 @@ HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "states.md"
 BEGIN, END = "<!-- table: from the end-to-end tests -->", "<!-- end of the table -->"
 # Clouds of their own, whose executions are not noted.
-APART = {"test_killed_cloud.py", "test_cdk_command_line.py", "test_lock_audit.py", "test_state_coverage.py"}
+APART = {
+    *("test_account.py", "test_bootstrap.py", "test_cdk_command_line.py", "test_killed_cloud.py", "test_lock_audit.py"),
+    *("test_production_settings.py", "test_state_coverage.py", "test_teardown.py", "test_triggers.py"),
+}
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,8 @@ from tests.e2e.conftest import SMALL, Deployment
 from tests.e2e.inventory import Names, inventory, of_stack, without
 from tests.e2e.test_killed_cloud import until
 
-pytestmark = pytest.mark.timeout(900)  # deploying and taking away, twice
+# Deploying and taking away, twice; test_whole_life.py does so once.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOOLKIT = "CDKToolkit"  # kept by default: other apps of the account use it
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.e2e.conftest import SMALL, Deployment, deployment_in
 
+pytestmark = pytest.mark.slow  # a cloud of its own, deployed with other settings
+
 INPUT = {"hyperparameters": SMALL, "endpoint": None}
 TRIGGERS = [
     {
