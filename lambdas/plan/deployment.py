@@ -43,6 +43,8 @@ def deployment(algorithm: Algorithm, request: Request, site: Site, base: str) ->
         "endpoint_name": endpoint.name,
         "config_name": base,
         "model_name": base,
+        # SageMaker refuses serverless endpoints of isolated models.
+        "network_isolation": algorithm.network_isolation and endpoint.serverless is None,
         "variants": [_variant(algorithm, endpoint, base, count)],
         "capture": _capture(algorithm, endpoint, site),
         "alarms": alarms,

@@ -565,6 +565,7 @@ def test_a_serverless_endpoint_has_no_instances_and_no_alarm_on_them() -> None:
     (variant,) = made["variants"]
     assert variant["ServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
     assert "InstanceType" not in variant
+    assert (made["network_isolation"], endpoint()["network_isolation"]) == (False, True)
     assert not [alarm for alarm in made["alarms"] if alarm["AlarmName"].endswith("-cpu")]
 
 

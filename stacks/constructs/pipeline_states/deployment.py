@@ -156,7 +156,7 @@ def _model(state: str, role: str, then: str, of: str, *, networked: bool) -> Sta
                 "Image.$": "$.plan.training.AlgorithmSpecification.TrainingImage",
                 "ModelDataUrl.$": "$.job.ModelArtifacts.S3ModelArtifacts",
             },
-            "EnableNetworkIsolation.$": "$.plan.training.EnableNetworkIsolation",
+            "EnableNetworkIsolation.$": "$.plan.deployment.network_isolation",
             **({"VpcConfig.$": "$.plan.training.VpcConfig"} if networked else {}),
             "Tags.$": "$.plan.tags",
         },
