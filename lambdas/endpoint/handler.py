@@ -9,6 +9,7 @@ import boto3
 from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas.endpoint.shadow import beside
 from lambdas.endpoint.status import check, former
 from lambdas.hosting.endpoints import find_endpoint
 
@@ -23,9 +24,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     logger.append_keys(run=event["run"], algorithm=event["algorithm"])
     name = event["deployment"]["endpoint_name"]
     found = find_endpoint(_sagemaker(), name)
-    if event["question"] == "former":
-        return former(found)
     deployment = event["deployment"]
+    if event["question"] == "former":
+        return {**former(found), **beside(_sagemaker(), found, deployment)}
     return check(found, name, deployment["config_name"], event["check"], deployment["longest_checks"])
 
 

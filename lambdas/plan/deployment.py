@@ -37,7 +37,8 @@ def deployment(algorithm: Algorithm, request: Request, site: Site, base: str) ->
         )
     count = endpoint.instance_count or (endpoint.scaling and endpoint.scaling.min_instances)
     count = count or algorithm.serving.instance_count
-    alarms = endpoint_alarms(endpoint, site)
+    # Those of the model that serves are there, and a shadow's failures are not the endpoint's.
+    alarms = [] if endpoint.shadow else endpoint_alarms(endpoint, site)
     return {
         "wanted": wanted,
         "endpoint_name": endpoint.name,
@@ -46,15 +47,23 @@ def deployment(algorithm: Algorithm, request: Request, site: Site, base: str) ->
         # SageMaker refuses serverless endpoints of isolated models.
         "network_isolation": algorithm.network_isolation and endpoint.serverless is None,
         "variants": [_variant(algorithm, endpoint, base, count)],
+        "shadow": endpoint.shadow.model_dump() if endpoint.shadow else None,
         "capture": _capture(algorithm, endpoint, site),
         "alarms": alarms,
         "scaling": endpoint.scaling.model_dump() if endpoint.scaling else None,
-        "update": _update_policy(endpoint.rollout, count, [alarm["AlarmName"] for alarm in alarms]),
+        "update": _update_policy(_rollout(endpoint), count, [alarm["AlarmName"] for alarm in alarms]),
         "longest_checks": _LONGEST_CHECKS,
     }
 
 
 def _check(endpoint: Endpoint) -> None:
+    if endpoint.shadow is not None:
+        for field in ("serverless", "rollout", "alarms", "scaling"):
+            if getattr(endpoint, field) is not None:
+                raise InvalidJobError(
+                    f"endpoint.{field} and endpoint.shadow are both given; beside a shadow all else stays as it is: "
+                    "choose."
+                )
     if endpoint.serverless is not None:
         for field in ("instance_type", "instance_count", "scaling", "capture"):
             if getattr(endpoint, field) is not None:
@@ -100,6 +109,11 @@ def _capture(algorithm: Algorithm, endpoint: Endpoint, site: Site) -> dict[str, 
             if (chosen := [content_type for content_type in types if content_type in known])
         },
     }
+
+
+def _rollout(endpoint: Endpoint) -> Rollout | None:
+    """As asked; the champion's traffic is not shifted to a shadow."""
+    return Rollout(strategy="all_at_once") if endpoint.shadow else endpoint.rollout
 
 
 def _update_policy(rollout: Rollout | None, count: int, alarms: list[str]) -> dict[str, Any]:

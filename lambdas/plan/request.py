@@ -190,6 +190,12 @@ class Capture(_Asked):
     percent: StrictInt = _ask("an integer from 1 to 100", default=100, ge=1, le=100)
 
 
+class Shadow(_Asked):
+    """The new model beside the one that serves: it gets copies of requests, and nobody gets its answers."""
+
+    percent: StrictInt = _ask("an integer from 10 to 100", default=100, ge=10, le=100)
+
+
 class Endpoint(_Asked):
     """Where the model is served; None leaves a choice to the catalogue."""
 
@@ -197,6 +203,7 @@ class Endpoint(_Asked):
     instance_type: str | None = _ask("a SageMaker hosting instance type such as ml.m5.large", default=None)
     instance_count: StrictInt | None = _ask("an integer from 1 to 100", default=None, ge=1, le=100)
     serverless: Annotated[Serverless | None, BeforeValidator(_switch)] = _ask("true, false or an object", default=None)
+    shadow: Annotated[Shadow | None, BeforeValidator(_switch)] = _ask("true, false or an object", default=None)
     rollout: Rollout | None = _ask("an object or null", default=None)
     alarms: Annotated[Alarms | None, BeforeValidator(_switch)] = _ask("true, false or an object", default=None)
     scaling: Scaling | None = _ask("an object or null", default=None)

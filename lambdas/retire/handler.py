@@ -9,6 +9,7 @@ import boto3
 from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas.hosting.endpoints import models_of
 from lambdas.retire.retirement import retire
 
 logger = Logger()
@@ -21,10 +22,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     """Delete what the endpoint served before. Input and output: docs/pipeline.md#retire."""
     logger.append_keys(run=event["run"], algorithm=event["algorithm"])
     config_name = event["former"]["config_name"]
-    left = retire(_sagemaker(), config_name, event["ours"]) if config_name else []
+    kept = models_of(_sagemaker(), event["config_name"]) or []
+    left = retire(_sagemaker(), config_name, event["ours"], kept) if config_name else []
     if left:
         logger.info("Left alone, because this pipeline did not make them", extra={"names": left})
-    words = f"{event['endpoint']['name']} was {event['former']['action']} and passed its smoke test."
+    done = "has the new model as its shadow, which" if event["shadow"] else f"was {event['former']['action']} and"
+    words = f"{event['endpoint']['name']} {done} passed its smoke test."
     if left:
         words += f" Not made by this pipeline and left alone: {', '.join(left)}."
     return {

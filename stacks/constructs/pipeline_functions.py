@@ -61,14 +61,21 @@ class PipelineFunctions(Construct):
         self.endpoint = self._make(
             "Endpoint",
             "endpoint",
-            [sagemaker_operations("Look", ["DescribeEndpoint"], [self._endpoints])],
+            [
+                sagemaker_operations("Look", ["DescribeEndpoint"], [self._endpoints]),
+                sagemaker_operations("LookAtConfig", ["DescribeEndpointConfig"], [self._any_config]),
+            ],
             timeout_s=30,
         )
         self.smoke_test = self._make(
             "SmokeTest",
             "smoke_test",
-            [sagemaker_operations("Ask", ["InvokeEndpoint"], [self._endpoints])],
-            timeout_s=90,
+            [
+                sagemaker_operations("Ask", ["InvokeEndpoint"], [self._endpoints]),
+                iam.PolicyStatement(sid="CountCopies", actions=["cloudwatch:GetMetricStatistics"], resources=["*"]),
+            ],
+            # As long as it takes until CloudWatch tells of a shadow's requests.
+            timeout_s=420,
         )
         self.spot = self._make(
             "Spot",

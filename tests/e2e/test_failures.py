@@ -324,6 +324,20 @@ def test_a_failing_update_puts_the_endpoint_back_on_its_former_model(
     assert any(json.loads(answer["Body"].read())[0]["vector"])
 
 
+@pytest.mark.parametrize("state", ["CreateShadowConfig", "SmokeTest"])
+def test_a_failing_shadow_leaves_the_endpoint_with_what_it_served(
+    deployed: Deployment, update: dict[str, Any], sabotaged: Sabotage, state: str
+) -> None:
+    before = deployed.hosted()
+    serving = deployed.client("sagemaker").describe_endpoint(EndpointName="kept")["EndpointConfigName"]
+    alter = _smoke_test if state == "SmokeTest" else _of_nowhere(state)
+    execution = deployed.run({**update, "endpoint": {"name": "kept", "shadow": True}}, sabotaged(alter))
+    assert execution["error"] == ("SmokeTestFailed" if state == "SmokeTest" else "DeployFailed"), execution["cause"]
+    endpoint = deployed.client("sagemaker").describe_endpoint(EndpointName="kept")
+    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", serving)
+    assert deployed.hosted() == before
+
+
 def test_a_failure_is_announced(deployed: Deployment, corpus: str) -> None:
     execution = deployed.start({"name": "announced", "inputs": {"train": corpus}, "hyperparameters": {"mode": "warp"}})
     assert deployed.wait(execution)["status"] == "FAILED"

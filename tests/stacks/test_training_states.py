@@ -30,6 +30,7 @@ SITE = {
 }
 # States whose failure is told as another's, of which they are a part.
 PARTS = {
+    "CreateShadowConfig": "CreateEndpointConfig",
     "FindBest": "Tune",
     "FindSpotJob": "Train",
     "TrainOnDemand": "Train",

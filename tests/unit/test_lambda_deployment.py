@@ -10,6 +10,7 @@ from lambdas.endpoint.status import EndpointError, check, former
 from lambdas.hosting.endpoints import Endpoint, models_of
 from lambdas.retire.retirement import retire
 from lambdas.smoke_test.answer import SmokeTestError, check_answer
+from lambdas.smoke_test.shadow import check_shadow
 from tests.unit.test_lambda_rollback import SageMaker
 
 
@@ -105,3 +106,41 @@ def test_what_someone_made_by_hand_is_left_alone_and_named() -> None:
 
 def test_retiring_what_is_gone_already_is_fine() -> None:
     assert retire(SageMaker(), "kindling-old", "kindling-") == []
+
+
+def test_a_model_that_goes_on_serving_is_not_retired() -> None:
+    sagemaker = SageMaker()
+    sagemaker.configs, sagemaker.models = {"kindling-old": "kindling-champion"}, {"kindling-champion"}
+    assert retire(sagemaker, "kindling-old", "kindling-", ["kindling-champion"]) == []
+    assert (sagemaker.configs, sagemaker.models) == ({}, {"kindling-champion"})
+
+
+class CloudWatch:
+    """Tells of a shadow's requests from the second look on."""
+
+    def __init__(self, **sums: float) -> None:
+        self.sums, self.looks = sums, 0
+
+    def get_metric_statistics(self, MetricName: str, **_request: Any) -> dict[str, Any]:  # noqa: N803
+        self.looks += 1
+        found = self.sums.get(MetricName, 0.0) if self.looks > 2 else 0.0
+        return {"Datapoints": [{"Sum": found}] if found else []}
+
+
+def shadow_is_checked(cloudwatch: CloudWatch, percent: int = 10) -> int:
+    """How many requests were sent."""
+    asked: list[None] = []
+    check_shadow(cloudwatch, "e", percent, lambda: asked.append(None), longest_s=0.2, pause_s=0.01)
+    return len(asked)
+
+
+def test_a_shadow_is_asked_until_its_metrics_tell_of_it() -> None:
+    # Fifty requests a round, so that ten in a hundred are some.
+    assert shadow_is_checked(CloudWatch(Invocations=3.0)) == 100
+
+
+def test_a_shadow_that_fails_or_hears_nothing_fails_the_smoke_test() -> None:
+    with pytest.raises(SmokeTestError, match=r"the shadow of endpoint e failed to answer 2 of the requests\."):
+        shadow_is_checked(CloudWatch(Invocations=3.0, Invocation5XXErrors=2.0))
+    with pytest.raises(SmokeTestError, match="no request has come to the shadow of endpoint e within"):
+        shadow_is_checked(CloudWatch())

@@ -16,6 +16,7 @@ from moto import mock_aws
 from containers import catalogue
 from contract.specification import InvalidJobError
 from lambdas.endpoint import handler as endpoint
+from lambdas.endpoint.status import EndpointError
 from lambdas.evaluate import handler as evaluate
 from lambdas.plan import handler as plan
 
@@ -154,7 +155,25 @@ def test_without_an_endpoint_there_is_no_champion() -> None:
 
 
 def test_an_endpoint_is_found_by_its_name() -> None:
-    event = {"run": "r", "algorithm": "a", "question": "former", "deployment": {"endpoint_name": "text8"}}
-    assert endpoint.handler(event, CONTEXT) == {"action": "created", "config_name": None}
+    event = {"run": "r", "algorithm": "a", "question": "former", "deployment": {}}
+    event["deployment"] = {"endpoint_name": "text8", "shadow": None}
+    nothing = {"variants": None, "shadow_variants": None}
+    assert endpoint.handler(event, CONTEXT) == {"action": "created", "config_name": None, **nothing}
     served_model("text8", b"")
-    assert endpoint.handler(event, CONTEXT) == {"action": "updated", "config_name": "old-config"}
+    assert endpoint.handler(event, CONTEXT) == {"action": "updated", "config_name": "old-config", **nothing}
+
+
+def test_a_shadow_stands_beside_what_serves_with_its_share_of_the_requests() -> None:
+    new = {"VariantName": "AllTraffic", "ModelName": "new", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    deployment = {"endpoint_name": "text8", "shadow": {"percent": 10}, "variants": [new]}
+    event = {"run": "r", "algorithm": "a", "question": "former", "deployment": deployment}
+    with pytest.raises(EndpointError, match="there is no endpoint text8 that a shadow could stand beside"):
+        endpoint.handler(event, CONTEXT)
+    served_model("text8", b"")
+    found = endpoint.handler(event, CONTEXT)
+    (production,), (shadow,) = found["variants"], found["shadow_variants"]
+    assert (production["VariantName"], production["ModelName"]) == ("v", "old")
+    assert (shadow["VariantName"], shadow["ModelName"]) == ("Shadow", "new")
+    weight = production.get("InitialVariantWeight", 1.0)
+    assert shadow["InitialVariantWeight"] == pytest.approx(weight * 0.1)
+    json.dumps(found)

@@ -423,6 +423,11 @@ def test_a_job_watches_for_the_metrics_of_its_mode_alone() -> None:
             "endpoint.capture.percent is 0; it must be an integer",
         ),
         ({"comparison": True, "endpoint": None}, "comparison is true, but endpoint is null; the champion is"),
+        (
+            {"endpoint": {"name": "a", "shadow": True, "scaling": {"max_instances": 2}}},
+            "endpoint.scaling and endpoint.shadow are both given",
+        ),
+        ({"endpoint": {"name": "a", "shadow": {"percent": 5}}}, "endpoint.shadow.percent is 5; it must be an integer"),
         ({"max_cost_usd": 0}, "max_cost_usd is 0; it must be US dollars above 0, or null."),
         ({"max_cost_usd": 5}, "max_cost_usd is 5, but the settings have no price of ml.c5.2xlarge (training)"),
     ],
@@ -578,3 +583,13 @@ def test_a_batch_stands_in_place_of_an_endpoint() -> None:
 def test_what_is_approved_is_registered() -> None:
     assert planned({**GOOD, "approval": True})["registration"] == {"description": None}
     assert planned({**GOOD, "registration": False})["registration"] is None
+
+
+def test_a_shadow_changes_nothing_of_what_serves() -> None:
+    watched = SITE.model_copy(update={"endpoint_alarms": True})
+    given = {**GOOD, "endpoint": {"name": "a", "shadow": True, "instance_count": 2}}
+    made = plan(ALGORITHM, watched, {"name": "r", "input": given}, lambda bucket, prefix: True)["deployment"]
+    assert (made["shadow"], made["alarms"], made["scaling"]) == ({"percent": 100}, [], None)
+    routing = made["update"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    assert routing["Type"] == "ALL_AT_ONCE"
+    assert endpoint()["shadow"] is None

@@ -65,29 +65,43 @@ def deployment_states(algorithm: Algorithm, ours: str, *, networked: bool) -> di
     }
     tags = {"Tags.$": "$.plan.tags"}
     update = {"DeploymentConfig.$": "$.plan.deployment.update"}
+    config = {
+        "EndpointConfigName.$": "$.plan.deployment.config_name",
+        "DataCaptureConfig.$": "$.plan.deployment.capture",
+        # For any instance: where it has local disks, which are encrypted by themselves, SageMaker leaves them.
+        "KmsKeyId": "${Key}",
+        **tags,
+    }
     return {
-        "CreateModel": _model(
-            "CreateModel", "${HostingRole}", "CreateEndpointConfig", "CreateModel", networked=networked
-        ),
-        "CreateEndpointConfig": call(
-            "CreateEndpointConfig",
-            {
-                "EndpointConfigName.$": "$.plan.deployment.config_name",
-                "ProductionVariants.$": "$.plan.deployment.variants",
-                "DataCaptureConfig.$": "$.plan.deployment.capture",
-                # For any instance: where it has local disks, which are encrypted by themselves, SageMaker leaves them.
-                "KmsKeyId": "${Key}",
-                **tags,
-            },
-            "$.config",
-            "FindEndpoint",
-        ),
+        "CreateModel": _model("CreateModel", "${HostingRole}", "FindEndpoint", "CreateModel", networked=networked),
         "FindEndpoint": function(
             "FindEndpoint",
             "${EndpointFunction}",
             {**who(algorithm), "question": "former", "deployment.$": "$.plan.deployment"},
             "$.former",
+            "IsToBeAShadow",
+        ),
+        "IsToBeAShadow": choice(
+            {"Variable": "$.plan.deployment.shadow", "IsNull": False}, "CreateShadowConfig", "CreateEndpointConfig"
+        ),
+        "CreateEndpointConfig": call(
+            "CreateEndpointConfig",
+            {**config, "ProductionVariants.$": "$.plan.deployment.variants"},
+            "$.config",
             "HasAlarms",
+        ),
+        # What serves stays as it is, with the new model beside it.
+        "CreateShadowConfig": call(
+            "CreateShadowConfig",
+            {
+                **config,
+                "ProductionVariants.$": "$.former.variants",
+                "ShadowProductionVariants.$": "$.former.shadow_variants",
+            },
+            "$.config",
+            "UpdateEndpoint",
+            operation="CreateEndpointConfig",
+            of="CreateEndpointConfig",
         ),
         "HasAlarms": choice(
             {"Variable": "$.plan.deployment.alarms[0]", "IsPresent": True}, "PutAlarms", "CreateOrUpdate"
@@ -121,10 +135,13 @@ def deployment_states(algorithm: Algorithm, ours: str, *, networked: bool) -> di
                 **who(algorithm),
                 "endpoint_name.$": "$.plan.deployment.endpoint_name",
                 "smoke_test": algorithm.serving.smoke_test.model_dump(mode="json"),
+                "shadow.$": "$.plan.deployment.shadow",
             },
             "$.smoke_test",
-            "Scale",
+            "ScalesWhat",
         ),
+        # The scaling of what serves stays as it is, too.
+        "ScalesWhat": choice({"Variable": "$.plan.deployment.shadow", "IsNull": False}, "RetireOld", "Scale"),
         "Scale": _guard(algorithm, "Scale", "scaling", "RetireOld"),
         "RetireOld": function(
             "RetireOld",
@@ -132,6 +149,8 @@ def deployment_states(algorithm: Algorithm, ours: str, *, networked: bool) -> di
             {
                 **who(algorithm),
                 "former.$": "$.former",
+                "config_name.$": "$.plan.deployment.config_name",
+                "shadow.$": "$.plan.deployment.shadow",
                 "ours": f"{ours}-",
                 "endpoint": {
                     "name.$": "$.plan.deployment.endpoint_name",
