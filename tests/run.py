@@ -20,6 +20,7 @@ from kindling.environments import ROOT, clients, python_of
 HOUSE = ["tests/unit", "tests/stacks", "tests/localcloud", "tests/e2e", "tests/clients/aws", "containers/contract"]
 CLIENTS = ["tests/clients/sagemaker_v2"]
 SLOW_CLIENTS = ["tests/clients/sagemaker_v3"]  # with no test but slow ones; the others need no environment for them
+LONGEST = ("tests/e2e", "tests/localcloud")
 AT_A_TIME = 3  # most tests of the embedded cloud wait for processes, so that others have the cores
 _NO_TESTS_COLLECTED = 5
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
@@ -63,11 +64,12 @@ def jobs(by_interpreter: dict[Path, list[str]]) -> list[tuple[Path, list[str]]]:
         rest = [folder for folder in inner if not _is_long(folder)]
         found += [(interpreter, [folder]) for folder in inner if _is_long(folder)]
         found += [(interpreter, rest)] if rest else []
-    return sorted(found, key=lambda job: not _is_long(job[1][0]))  # what takes long begins first
+    # What takes longest begins first.
+    return sorted(found, key=lambda job: (job[1][0].rstrip("/") not in LONGEST, not _is_long(job[1][0])))
 
 
 def _is_long(folder: str) -> bool:
-    return folder.rstrip("/") == "tests/localcloud" or Path(folder).parts[1:2] in [(name,) for name in algorithms()]
+    return folder.rstrip("/") in LONGEST or Path(folder).parts[1:2] in [(name,) for name in algorithms()]
 
 
 def run(interpreter: Path, folders: list[str], *, which: str, live: bool) -> tuple[int, Counter[str]]:
