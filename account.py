@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
 from stacks.account import AccountStack
-from stacks.settings import InvalidSettingError, Settings
+from stacks.program import run
+from stacks.settings import Settings
 
 
 def wire(app: cdk.App, settings: Settings) -> None:
@@ -18,9 +17,4 @@ def wire(app: cdk.App, settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    app = cdk.App()
-    try:
-        wire(app, Settings.from_context(app.node.get_all_context()))
-    except InvalidSettingError as error:
-        sys.exit(str(error))
-    app.synth()
+    run(wire)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
@@ -15,8 +13,9 @@ from stacks.hosting import HostingStack
 from stacks.images import ImagesStack
 from stacks.network import NetworkStack
 from stacks.notifications import NotificationsStack
+from stacks.program import run
 from stacks.registry import RegistryStack
-from stacks.settings import InvalidSettingError, Settings
+from stacks.settings import Settings
 from stacks.storage import StorageStack
 from stacks.training import TrainingStack, TrainingStackProps
 
@@ -79,9 +78,4 @@ def _network(app: cdk.App, stack: str, settings: Settings, buckets: Buckets) -> 
 
 
 if __name__ == "__main__":
-    app = cdk.App()
-    try:
-        wire(app, Settings.from_context(app.node.get_all_context()))
-    except InvalidSettingError as error:
-        sys.exit(str(error))
-    app.synth()
+    run(wire)

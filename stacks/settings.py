@@ -6,7 +6,6 @@ The file is settings/<environment>.toml; `-c name=value` on the CDK's command li
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import json
 import re
 import tomllib
@@ -21,20 +20,33 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
 )
 
+from stacks.setting_types import (
+    EMAIL,
+    LOG_RETENTION_DAYS,
+    AccountId,
+    Budget,
+    Days,
+    Email,
+    ExistingVpc,
+    InstanceType,
+    Need,
+    Price,
+    Service,
+    TagKey,
+    TagValue,
+    as_list,
+    as_object,
+    blank_is_none,
+    free_tags,
+    known_retention,
+    only_vpc,
+    private_range,
+    without_repetition,
+)
 from stacks.trigger import InvalidTriggerError, Trigger, triggers_of
 
-# The only retention periods that CloudWatch Logs knows.
-LOG_RETENTION_DAYS: Final = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
-    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
-)
-# The services that a private network may have endpoints of, by the ends of their endpoints' names.
-Service = Literal[
-    "ecr.api", "ecr.dkr", "kms", "logs", "monitoring", "sagemaker.api", "sagemaker.runtime", "sns", "states", "sts"
-]
 FILES: Final = Path(__file__).resolve().parents[1] / "settings"
 # The context key that names the environment; cdk.json says which one it is when nothing is said.
 _ENVIRONMENT: Final = "environment"
@@ -46,98 +58,9 @@ class InvalidSettingError(ValueError):
     """A setting that cannot be meant. The message is one sentence, fit to be shown as it is."""
 
 
-def _blank_is_none(value: object) -> object:
-    return None if value == "" else value
-
-
-def _known_retention(days: int) -> int:
-    if days not in LOG_RETENTION_DAYS:
-        raise ValueError(days)
-    return days
-
-
-def _as_object(tags: object) -> object:
-    """Tags as cdk.json's object, as the same in JSON, or as `team=nlp,stage=dev`."""
-    if not isinstance(tags, str):
-        return tags
-    if tags.lstrip().startswith("{"):
-        return json.loads(tags)
-    return dict(pair.strip().split("=", 1) for pair in tags.split(",") if pair.strip())
-
-
-def _as_list(values: object) -> object:
-    """Values as a list, as the same in JSON, or as `111111111111,222222222222`."""
-    if not isinstance(values, str):
-        return values
-    if values.lstrip().startswith("["):
-        return json.loads(values)
-    return [value.strip() for value in values.split(",") if value.strip()]
-
-
-def _free_tags(tags: dict[str, str]) -> dict[str, str]:
-    reserved = [key for key in tags if key.lower().startswith("aws:")]
-    if reserved:
-        raise ValueError(reserved)
-    return tags
-
-
-def _private_range(cidr: str) -> str:
-    """A range of private addresses with room for three subnets, written as its first address."""
-    network = ipaddress.IPv4Network(cidr)
-    if not network.is_private or not 16 <= network.prefixlen <= 24:
-        raise ValueError(cidr)
-    return cidr
-
-
-def _without_repetition(values: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(values)) != len(values):
-        raise ValueError(values)
-    return values
-
-
 def _setting(doc: str, expected: str, **constraints: Any) -> Any:
     """A field with the words that docs/settings.md and the error message need."""
     return Field(description=doc, json_schema_extra={"expected": expected}, **constraints)
-
-
-_TAG_CHARACTERS = r"^[\w\s.:/=+@-]*$"
-TagKey = Annotated[str, Field(pattern=_TAG_CHARACTERS, min_length=1, max_length=128)]
-TagValue = Annotated[str, Field(pattern=_TAG_CHARACTERS, max_length=256)]
-Days = Annotated[int, Field(ge=1, le=3650)]
-AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
-InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
-Price = Annotated[float, Field(gt=0, le=1000)]
-Budget = Annotated[float | None, BeforeValidator(_blank_is_none), Field(gt=0, le=1e7)]
-_EMAIL = r"^[^@\s,]+@[^@\s,]+\.[^@\s,]+$"
-Email = Annotated[str, Field(pattern=_EMAIL, max_length=254)]
-
-
-class Need(BaseModel):
-    """How many instances of a type are meant to run at once."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    training: int = Field(default=0, ge=0, le=10_000)
-    spot: int = Field(default=0, ge=0, le=10_000)
-    processing: int = Field(default=0, ge=0, le=10_000)
-    hosting: int = Field(default=0, ge=0, le=10_000)
-
-
-class ExistingVpc(BaseModel):
-    """Subnets and security groups that somebody else looks after."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = Field(min_length=1, max_length=16)
-    security_groups: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")], ...] = Field(
-        min_length=1, max_length=5
-    )
-
-
-def _only_vpc(vpc: ExistingVpc | None, info: ValidationInfo) -> ExistingVpc | None:
-    if vpc is not None and info.data.get("network") == "private":
-        raise ValueError(vpc)
-    return vpc
 
 
 class Settings(BaseModel):
@@ -152,13 +75,13 @@ class Settings(BaseModel):
         default="kindling",
         pattern=r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$",
     )
-    account: Annotated[str | None, BeforeValidator(_blank_is_none)] = _setting(
+    account: Annotated[str | None, BeforeValidator(blank_is_none)] = _setting(
         "Account to deploy to; without it, that of the credentials in use.",
         "the 12 digits of an AWS account",
         default=None,
         pattern=r"^\d{12}$",
     )
-    region: Annotated[str | None, BeforeValidator(_blank_is_none)] = _setting(
+    region: Annotated[str | None, BeforeValidator(blank_is_none)] = _setting(
         "Region to deploy to; without it, that of the credentials in use.",
         "a region's name, such as eu-west-1",
         default=None,
@@ -178,7 +101,7 @@ class Settings(BaseModel):
         "true or false",
         default=True,
     )
-    log_retention_days: Annotated[int, AfterValidator(_known_retention)] = _setting(
+    log_retention_days: Annotated[int, AfterValidator(known_retention)] = _setting(
         "How long the logs of functions and state machines are kept, and with the account stack those that SageMaker "
         "makes of jobs and endpoints.",
         "one of " + ", ".join(map(str, LOG_RETENTION_DAYS)),
@@ -197,45 +120,45 @@ class Settings(BaseModel):
         ge=10,
         le=1000,
     )
-    notification_email: Annotated[str | None, BeforeValidator(_blank_is_none)] = _setting(
+    notification_email: Annotated[str | None, BeforeValidator(blank_is_none)] = _setting(
         "Address that is told how each execution ended; its owner has to confirm the subscription.",
         "an e-mail address",
         default=None,
-        pattern=_EMAIL,
+        pattern=EMAIL,
         max_length=254,
     )
-    permissions_boundary: Annotated[str | None, BeforeValidator(_blank_is_none)] = _setting(
+    permissions_boundary: Annotated[str | None, BeforeValidator(blank_is_none)] = _setting(
         "Managed policy that bounds every role of the app, by name or ARN.",
         "the name or the ARN of an IAM managed policy",
         default=None,
         pattern=r"^(arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+|[\w+=,.@-]{1,128})$",
     )
-    tags: Annotated[dict[TagKey, TagValue], BeforeValidator(_as_object), AfterValidator(_free_tags)] = _setting(
+    tags: Annotated[dict[TagKey, TagValue], BeforeValidator(as_object), AfterValidator(free_tags)] = _setting(
         "Tags on every stack and resource; on the command line `-c tags=team=nlp,stage=dev`.",
         "an object of at most 40 tags, or name=value pairs with commas between them, no name beginning with aws:",
         default={},
         max_length=40,
     )
 
-    profile: Annotated[str | None, BeforeValidator(_blank_is_none)] = _setting(
+    profile: Annotated[str | None, BeforeValidator(blank_is_none)] = _setting(
         "Profile of ~/.aws whose credentials `kindling bootstrap` and `kindling doctor` take for this environment.",
         "the name of a profile",
         default=None,
         pattern=r"^\S+$",
     )
-    image_pull_accounts: Annotated[tuple[AccountId, ...], BeforeValidator(_as_list)] = _setting(
+    image_pull_accounts: Annotated[tuple[AccountId, ...], BeforeValidator(as_list)] = _setting(
         "Other accounts that may pull the images: those of the later environments.",
         "a list of at most 20 AWS accounts of 12 digits each",
         default=(),
         max_length=20,
     )
-    needs: Annotated[dict[InstanceType, Need], BeforeValidator(_as_object)] = _setting(
+    needs: Annotated[dict[InstanceType, Need], BeforeValidator(as_object)] = _setting(
         "Instances that are meant to run at once, by type and purpose, which the account's quotas are held against; "
         "without it, what each algorithm takes by default.",
         'an object such as {"ml.c5.2xlarge": {"training": 2, "spot": 2, "processing": 1, "hosting": 1}}',
         default={},
     )
-    prices_usd_per_hour: Annotated[dict[InstanceType, Price], BeforeValidator(_as_object)] = _setting(
+    prices_usd_per_hour: Annotated[dict[InstanceType, Price], BeforeValidator(as_object)] = _setting(
         "What an instance costs in the region, by type: what an execution may cost at most is reckoned with it.",
         'an object of instance types and US dollars, such as {"ml.c5.2xlarge": 0.408}',
         default={},
@@ -245,7 +168,7 @@ class Settings(BaseModel):
         "true or false",
         default=False,
     )
-    max_cost_usd: Annotated[float | None, BeforeValidator(_blank_is_none), Field(gt=0, le=1e6)] = _setting(
+    max_cost_usd: Annotated[float | None, BeforeValidator(blank_is_none), Field(gt=0, le=1e6)] = _setting(
         "What the instances of one execution may cost at most, if each job took all the time that it may; Plan refuses "
         "what could cost more. An execution may set a lower limit.",
         "US dollars above 0",
@@ -262,7 +185,7 @@ class Settings(BaseModel):
         "US dollars above 0",
         default=None,
     )
-    alarm_email: Annotated[tuple[Email, ...], BeforeValidator(_as_list)] = _setting(
+    alarm_email: Annotated[tuple[Email, ...], BeforeValidator(as_list)] = _setting(
         "Addresses that are told of budgets, alarms and idle endpoints; each has to confirm the subscription.",
         "a list of at most 10 e-mail addresses",
         default=(),
@@ -299,7 +222,7 @@ class Settings(BaseModel):
         "none or private",
         default="none",
     )
-    network_cidr: Annotated[str, AfterValidator(_private_range)] = _setting(
+    network_cidr: Annotated[str, AfterValidator(private_range)] = _setting(
         "Addresses of the private network.",
         "a range of private IPv4 addresses from /16 to /24, such as 10.40.0.0/16",
         default="10.40.0.0/16",
@@ -307,7 +230,7 @@ class Settings(BaseModel):
     network_zones: int = _setting(
         "In how many availability zones the private network has a subnet.", "2 or 3", default=2, ge=2, le=3
     )
-    network_services: Annotated[tuple[Service, ...], BeforeValidator(_as_list), AfterValidator(_without_repetition)] = (
+    network_services: Annotated[tuple[Service, ...], BeforeValidator(as_list), AfterValidator(without_repetition)] = (
         _setting(
             "AWS services that can be reached from the private network, beside Amazon S3; each costs by hour and zone.",
             f"a list out of {', '.join(get_args(Service))}, each once at most",
@@ -315,7 +238,7 @@ class Settings(BaseModel):
         )
     )
     vpc: Annotated[
-        ExistingVpc | None, BeforeValidator(_as_object), BeforeValidator(_blank_is_none), AfterValidator(_only_vpc)
+        ExistingVpc | None, BeforeValidator(as_object), BeforeValidator(blank_is_none), AfterValidator(only_vpc)
     ] = _setting(
         "Subnets and security groups of a VPC there is, for jobs and models, in the place of a private network.",
         'an object such as {"subnets": ["subnet-0123abcd"], "security_groups": ["sg-0123abcd"]} with at most 16 '

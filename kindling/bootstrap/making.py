@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from kindling.bootstrap import cost_tags, execution_policy, toolkit
 from kindling.bootstrap.credentials import Identity
-from kindling.bootstrap.execution_policy import Scope
 from kindling.bootstrap.findings import missing_permission
+from kindling.bootstrap.grants import Scope
 from kindling.bootstrap.places import Place
 from kindling.bootstrap.stack_changes import Change, Result, Stack, all_added
 from kindling.deployment import Cdk

@@ -25,6 +25,7 @@ RegionsOption = Annotated[
     list[str] | None, typer.Option("--region", metavar="REGION", help="Instead of the settings'; may be repeated.")
 ]
 ProfileOption = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="Instead of the settings'.")]
+EmbeddedOption = Annotated[bool, typer.Option("--embedded", help="The same as --target embedded.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
@@ -36,11 +37,13 @@ def doctor(
     environment: EnvironmentsOption = None,
     region: RegionsOption = None,
     profile: ProfileOption = None,
+    embedded: EmbeddedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Tell whether an account and this machine are ready to deploy and to run; change nothing."""
     from kindling.bootstrap.places import places
 
+    target = "embedded" if embedded else target
     chosen = places(target, state, environments=environment or (), regions=region or (), profile=profile)
     looked = _look(chosen, as_json=as_json)
     _end(looked, {}, as_json=as_json)
@@ -56,6 +59,7 @@ def bootstrap(
     request_quotas: Annotated[
         bool, typer.Option("--request-quotas", help="Ask AWS for the quotas that the needs exceed.")
     ] = False,
+    embedded: EmbeddedOption = False,
     as_json: JsonOption = False,
     yes: YesOption = False,
 ) -> None:
@@ -66,6 +70,7 @@ def bootstrap(
     from kindling.bootstrap.places import places
     from kindling.bootstrap.preflight import require_apart
 
+    target = "embedded" if embedded else target
     chosen = places(target, state, environments=environment or (), regions=region or (), profile=profile)
     looked = _look(chosen, as_json=as_json, asking=request_quotas)
     done: dict[str, list[dict[str, Any]]] = {}

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kindling.localcloud.cloud import Cloud
-from kindling.localcloud.cloudformation import references
 from kindling.localcloud.seams import replace
+from kindling.localcloud.stack_updates import references
 
 
 def install(_cloud: Cloud) -> None:

@@ -14,7 +14,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, wildcard
-from stacks.constructs.statements import calls_and_announcements, sagemaker_operations, volume_encryption
+from stacks.constructs.statements import acting, calls_and_announcements, sagemaker_operations, volume_encryption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +43,7 @@ class ExperimentRole(Construct):
             self,
             "Role",
             description="State machine of experiments",
-            assumed_by=iam.ServicePrincipal(
-                "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
-            ),
+            assumed_by=acting("states.amazonaws.com"),
             inline_policies={
                 "Experiments": iam.PolicyDocument(
                     statements=[

@@ -12,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, objects_wildcard, wildcard
-from stacks.constructs.statements import image_pulls, volume_encryption
+from stacks.constructs.statements import acting, image_pulls, volume_encryption
 
 # Where a training job of any algorithm leaves its model: <algorithm>/<job>/output/model.tar.gz.
 _MODEL_ARCHIVES = "*/output/model.tar.gz"
@@ -46,9 +46,7 @@ class HostingRole(Construct):
             self,
             "Role",
             description="Execution role of models and endpoints",
-            assumed_by=iam.ServicePrincipal(
-                "sagemaker.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
-            ),
+            assumed_by=acting("sagemaker.amazonaws.com"),
             inline_policies={"Hosting": iam.PolicyDocument(statements=statements)},
         )
         acknowledge(

@@ -13,7 +13,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, wildcard
-from stacks.constructs.statements import calls_and_announcements, sagemaker_operations, volume_encryption
+from stacks.constructs.statements import acting, calls_and_announcements, sagemaker_operations, volume_encryption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +60,7 @@ class PipelineRole(Construct):
             self,
             "Role",
             description=f"State machine of {props.ours}",
-            assumed_by=iam.ServicePrincipal(
-                "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
-            ),
+            assumed_by=acting("states.amazonaws.com"),
             inline_policies={"Pipeline": iam.PolicyDocument(statements=statements)},
         )
         self._acknowledge()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, objects_wildcard, wildcard
-from stacks.constructs.statements import image_pulls, job_logs
+from stacks.constructs.statements import acting, image_pulls, job_logs
 from stacks.constructs.training_role import JobRoleProps, data_reading, log_arns
 
 _LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
@@ -29,9 +28,7 @@ class PreparationRole(Construct):
             self,
             "Role",
             description=f"Preparations of {props.algorithm}",
-            assumed_by=iam.ServicePrincipal(
-                "sagemaker.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
-            ),
+            assumed_by=acting("sagemaker.amazonaws.com"),
             inline_policies={
                 "Preparation": iam.PolicyDocument(
                     statements=[

@@ -13,6 +13,7 @@ from stacks.acknowledgements import acknowledge, wildcard
 from stacks.constructs.buckets import Buckets
 from stacks.constructs.log_group import log_group
 from stacks.constructs.network import Network
+from stacks.constructs.statements import acting
 from stacks.settings import Settings
 
 _HTTPS = ec2.Port.tcp(443)
@@ -75,9 +76,7 @@ class PrivateNetwork(Construct):
             self,
             "Recorder",
             description="Flow logs of the private network",
-            assumed_by=iam.ServicePrincipal(
-                "vpc-flow-logs.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
-            ),
+            assumed_by=acting("vpc-flow-logs.amazonaws.com"),
             inline_policies={
                 "Record": iam.PolicyDocument(
                     statements=[

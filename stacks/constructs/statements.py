@@ -18,6 +18,11 @@ ALARMS: Final = "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountI
 _OF_THIS_ACCOUNT: Final = {"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
 
 
+def acting(service: str) -> iam.ServicePrincipal:
+    """A service such as sagemaker.amazonaws.com, as long as it acts for this account and not for somebody else's."""
+    return iam.ServicePrincipal(service, conditions=_OF_THIS_ACCOUNT)
+
+
 def sagemaker_operations(sid: str, operations: Sequence[str], resources: Sequence[str]) -> iam.PolicyStatement:
     """SageMaker operations on just these resources."""
     return iam.PolicyStatement(

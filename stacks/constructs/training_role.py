@@ -11,7 +11,7 @@ from constructs import Construct
 
 from stacks.acknowledgements import acknowledge, objects_wildcard, wildcard
 from stacks.constructs.buckets import Buckets
-from stacks.constructs.statements import image_pulls, job_logs, volume_encryption
+from stacks.constructs.statements import acting, image_pulls, job_logs, volume_encryption
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -78,9 +78,7 @@ class TrainingRole(Construct):
             self,
             "Role",
             description=f"Training jobs of {props.algorithm}",
-            assumed_by=iam.ServicePrincipal(
-                "sagemaker.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}}
-            ),
+            assumed_by=acting("sagemaker.amazonaws.com"),
             inline_policies={"Training": iam.PolicyDocument(statements=statements)},
         )
         objects = f"{props.algorithm}/*"

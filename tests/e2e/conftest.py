@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,15 @@ SMALL = {"mode": "batch_skipgram", "vector_dim": "20", "epochs": "2", "min_count
 
 # Keys of the JSON that AWS wraps causes in.
 WRAPPINGS = ('"FailureReason"', '"errorMessage"', '"stackTrace"', '"TrainingJobName"')
+
+
+def until(holds: Callable[[], Any], seconds: float, what: str) -> Any:
+    """What `holds` gives as soon as it gives something."""
+    deadline = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.2)
+    return found
 
 
 @dataclass(frozen=True)
@@ -147,14 +156,14 @@ class Deployment:
 
     def waiting(self, execution: str) -> Run:
         """The run of an execution once it waits for a person."""
-        deadline = time.monotonic() + 240
-        while time.monotonic() < deadline:
+
+        def asks() -> Run | None:
             run = runs.find(self.target, self.found, execution.rsplit(":", 1)[1])
             assert not run.is_over, run.cause
-            if runs.history(self.target, run).token:
-                return run
-            time.sleep(0.3)
-        raise AssertionError(f"{execution} asked nobody")
+            return run if runs.history(self.target, run).token else None
+
+        found: Run = until(asks, 240, "somebody is asked")
+        return found
 
     def states(self, execution: str) -> list[str]:
         """The names of the states that an execution entered, in order."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kindling.bootstrap import execution_policy
-from kindling.bootstrap.execution_policy import Scope
+from kindling.bootstrap.grants import Scope
 from kindling.environments import ROOT
 from kindling.localcloud import lifecycle
 from kindling.localcloud.cloud import REGION

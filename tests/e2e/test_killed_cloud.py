@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -16,20 +15,13 @@ import pytest
 from kindling.localcloud import lifecycle
 from kindling.localcloud.store import Store
 from kindling.ports import free_port
-from tests.e2e.conftest import SMALL, Deployment, deployment_in
+from tests.e2e.conftest import SMALL, Deployment, deployment_in, until
 
 
 @pytest.fixture
 def doomed(tmp_path: Path) -> Iterator[Deployment]:
     with deployment_in(tmp_path) as found:
         yield found
-
-
-def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.1)
 
 
 def training_processes(cloud: int) -> list[psutil.Process]:

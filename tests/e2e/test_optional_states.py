@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import pytest
 from kindling import approvals, chaos, runs
 from kindling.errors import UserError
 from kindling.runs import Run
-from tests.e2e.conftest import ALGORITHM, SMALL, Deployment
+from tests.e2e.conftest import ALGORITHM, SMALL, Deployment, until
 
 QUICK = {**SMALL, "epochs": "1"}
 GROUP = f"kindling-{ALGORITHM}"
@@ -21,16 +19,6 @@ GROUP = f"kindling-{ALGORITHM}"
 
 def run_of(deployed: Deployment, arn: str) -> Run:
     return runs.find(deployed.target, deployed.found, arn.rsplit(":", 1)[1])
-
-
-def until(holds: Callable[[], Any], what: str, seconds: float = 120) -> Any:
-    """What `holds` gives as soon as it gives something."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := holds():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"{what} did not happen within {seconds:.0f} s")
 
 
 def versions(deployed: Deployment) -> list[dict[str, Any]]:
@@ -287,11 +275,13 @@ def test_a_spot_job_that_is_interrupted_too_often_goes_on_on_demand(deployed: De
             ),
             None,
         ),
+        120,
         "a spot job",
     )
     sagemaker = deployed.client("sagemaker")
     until(
         lambda: sagemaker.describe_training_job(TrainingJobName=found)["SecondaryStatus"] == "Training",
+        120,
         "the job's training",
     )
     chaos.interrupt(deployed.target, found)

@@ -16,9 +16,8 @@ from kindling import deployment, resources
 from kindling.localcloud import lifecycle
 from kindling.ports import free_port
 from kindling.targets import running_embedded_cloud
-from tests.e2e.conftest import SMALL, Deployment
+from tests.e2e.conftest import SMALL, Deployment, until
 from tests.e2e.inventory import Names, inventory, of_stack, without
-from tests.e2e.test_killed_cloud import until
 
 # Deploying and taking away, twice; test_whole_life.py does so once.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -13,7 +13,7 @@ import cfnlint
 import pytest
 
 from kindling.bootstrap import execution_policy, toolkit
-from kindling.bootstrap.execution_policy import Scope
+from kindling.bootstrap.grants import Scope
 from kindling.localcloud.policy_evaluation import Request, decide
 from kindling.policy_documents import ACCOUNT, REGION
 from stacks.settings import Settings

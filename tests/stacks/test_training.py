@@ -110,6 +110,7 @@ def test_code_holds_modules_and_nothing_else() -> None:
     assert "lambdas/hosting/endpoints.py" in found
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("folder", "imports"),
     [

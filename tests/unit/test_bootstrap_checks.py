@@ -16,6 +16,7 @@ from kindling import image_builds
 from kindling.bootstrap import credentials, execution_policy, preflight, quotas, service_roles, toolkit, tools
 from kindling.bootstrap.credentials import Identity
 from kindling.bootstrap.findings import Check, Finding
+from kindling.bootstrap.grants import Scope
 from kindling.bootstrap.needs import InstanceNeed, needs_of
 from kindling.environments import ROOT
 from stacks.settings import Settings
@@ -374,6 +375,7 @@ def test_room_for_the_images(free_gb: float, status: str, monkeypatch: pytest.Mo
     assert only(tools.disk(tmp_path / "not" / "yet")).status == status
 
 
+@pytest.mark.wide
 def test_where_a_region_or_the_credentials_fail_nothing_more_is_asked_of_aws(
     target: StubbedTarget, no_docker: None
 ) -> None:
@@ -388,12 +390,13 @@ def test_where_a_region_or_the_credentials_fail_nothing_more_is_asked_of_aws(
 
 
 def test_the_policies_of_a_region_are_named_after_it() -> None:
-    scope = execution_policy.Scope(settings=Settings(name="my-team"), partition="aws", account=ACCOUNT, region=REGION)
+    scope = Scope(settings=Settings(name="my-team"), partition="aws", account=ACCOUNT, region=REGION)
     assert [arn.rpartition("/")[2] for arn in execution_policy.policy_arns(scope)] == [
         f"my-team-deployment-{REGION}",
         f"my-team-deployment-account-{REGION}",
     ]
 
 
+@pytest.mark.wide
 def test_the_pinned_cdk_is_that_of_this_repository() -> None:
     assert only(tools.cdk(ROOT)).status == "pass"

@@ -34,6 +34,7 @@ __all__ = ["kindling"]
         (["--region", "eu-west-1", "--region", "eu-west-1"], "--region eu-west-1 is given twice; give it once."),
         (["--target", "azure"], "target 'azure' is none; it must be embedded or aws."),
         ([], "the embedded cloud does not run; start it with `kindling up`"),
+        (["--target", "aws", "--embedded"], "the embedded cloud does not run; start it with `kindling up`"),
     ],
 )
 def test_a_place_that_cannot_be_meant_is_one_sentence(
@@ -70,6 +71,7 @@ def test_a_profile_or_region_that_aws_lacks_is_one_sentence(
     assert (ended.code, ended.out, ended.err) == (1, "", f"{sentence}\n")
 
 
+@pytest.mark.wide
 def test_a_region_without_sagemaker_fails_by_its_name(kindling: Kindling, no_credentials: None) -> None:
     ended = kindling("doctor", "--target", "aws", "--region", "eu-nowhere-9", "--json")
     assert ended.code == 1

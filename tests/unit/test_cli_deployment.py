@@ -79,6 +79,7 @@ def test_the_cdk_is_told_the_profile_and_the_region_that_were_chosen(
     assert as_found._environment()["AWS_REGION"] == "us-east-1"
 
 
+@pytest.mark.wide
 def test_what_the_cdk_is_asked_for_is_given_or_its_words_are(tmp_path: Path) -> None:
     cdk = Cdk(AwsTarget(tmp_path), {}, print)
     assert "CdkBootstrapVersion:" in cdk.told("bootstrap", "--show-template")

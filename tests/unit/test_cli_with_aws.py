@@ -65,6 +65,7 @@ def stack(target: EmbeddedTarget, name: str, outputs: dict[str, str]) -> None:
     target.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
 
 
+@pytest.mark.wide
 def test_what_is_deployed_is_found_through_the_stacks_outputs(target: EmbeddedTarget) -> None:
     assert resources.find_if_deployed(target) is None
     with pytest.raises(UserError, match=r"is not deployed to the embedded cloud at .*; run `kindling deploy`"):
