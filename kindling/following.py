@@ -66,15 +66,20 @@ def follow(
             snapshot = replace(snapshot, readings={})  # another attempt starts from nothing
         lines = log[1].new_lines() if log else []
         readings = {reading.host: reading for line in lines if (reading := read(algorithm, line)) is not None}
-        snapshot = Snapshot(run=run, history=history, readings={**snapshot.readings, **readings}, lines=tuple(lines))
+        told = {**snapshot.readings, **readings}
+        # What training itself prints says more.
+        status = None if told else job_status(target, history)
+        snapshot = Snapshot(run=run, history=history, readings=told, lines=tuple(lines), job_status=status)
         yield snapshot
         if run.is_over:
             return
         sleep(_INTERVAL_S[target.kind])
 
 
-def _job_status(target: Target, history: History) -> str | None:
-    if history.current is None or history.job is None or history.current.name != history.training:
+def job_status(target: Target, history: History) -> str | None:
+    """The secondary status of the training job while an execution is in the state that began it."""
+    training = any(state.name == history.training and state.exited is None for state in history.states)
+    if history.job is None or not training:
         return None
     from botocore.exceptions import ClientError
 

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from containers.catalogue import algorithms
 from kindling.cli.following import LiveDisplay, PlainDisplay, in_words, visits
-from kindling.following import Snapshot, read
+from kindling.following import Snapshot, job_status, read
 from kindling.histories import History, history_of
 from kindling.joblogs import LogLine
 from kindling.results import duration, pairs_covered
@@ -214,3 +215,25 @@ def test_a_run_that_waits_for_a_person_tells_its_token_until_it_goes_on() -> Non
     events = [entered("Approve", 0), waiting("token-1", 1)]
     assert history_of(events).token == "token-1"
     assert history_of([*events, event("TaskStateExited", 2)]).token is None
+
+
+class Cloud:
+    """Has one job, which is being prepared."""
+
+    def client(self, service: str) -> Cloud:
+        return self
+
+    def describe_training_job(self, TrainingJobName: str) -> dict[str, str]:  # noqa: N803
+        if TrainingJobName != "job":
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": "not found"}}, "Describe")
+        return {"SecondaryStatus": "Downloading"}
+
+
+def test_what_a_job_is_at_is_told_while_it_is_waited_for() -> None:
+    begun = [entered("Train", 1), scheduled("job", 1)]
+    cloud: Any = Cloud()
+    assert job_status(cloud, history_of(begun)) == "Downloading"
+    assert job_status(cloud, history_of([*begun, event("TaskStateExited", 2)])) is None
+    assert job_status(cloud, history_of([entered("Train", 1)])) is None
+    # It is scheduled, and not created yet.
+    assert job_status(cloud, history_of([entered("Train", 1), scheduled("other", 1)])) is None
