@@ -1,5 +1,9 @@
 #include "worker.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <algorithm>
 
 namespace blazingtext {
@@ -12,8 +16,33 @@ constexpr int kDraws = 16;
 // Pairs of skip-gram that make a step together. A whole window is a quarter faster, but its vectors score 0.006 less.
 constexpr std::size_t kPairsAtOnce = 2;
 
+#if defined(__x86_64__)
+bool has_prefetchw() {
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (c & bit_PRFCHW) != 0;
+}
+
+// A compiler that builds for every x86-64 turns a prefetch for writing into one for reading, and then each first write
+// waits once more, until the other cores have given up the line. Before Broadwell, prefetchw does nothing on Intel's.
+const bool kPrefetchW = has_prefetchw();
+
+void prefetch_line(const float* line) {
+    if (kPrefetchW) {
+        __asm__ volatile("prefetchw %0" : : "m"(*line));
+    } else {
+        __builtin_prefetch(line);
+    }
+}
+#else
+void prefetch_line(const float* line) { __builtin_prefetch(line, 1); }
+#endif
+
+// Rows that are prefetched are about to be changed.
 void prefetch(const float* row, std::size_t stride) {
-    for (std::size_t d = 0; d < stride; d += kRowPadding) __builtin_prefetch(row + d, 1);
+    for (std::size_t d = 0; d < stride; d += kRowPadding) prefetch_line(row + d);
 }
 
 constexpr std::size_t in_blocks(std::size_t targets) {
@@ -120,6 +149,7 @@ void Worker::read_sentence() {
     sentence_end_ = at;
     size_ = size;
     next_ = 0;
+    fetched_ = 0;
     if (size > 0) draw_up(next_step_, 0);
 }
 
@@ -173,8 +203,9 @@ void Worker::draw_up_batch(Step& step) {
     const auto for_one = static_cast<std::size_t>(settings_.negative_samples);
     const std::size_t negatives = shared_negatives(for_one, step.centres, step.end - step.begin, pairs);
     for (std::size_t k = 0; k < in_blocks(negatives); ++k) step.targets.push_back(trainer_.negatives_.draw(random_));
-    const std::size_t after = step.centre + step.centres + static_cast<std::size_t>(settings_.window_size);
-    for (std::size_t i = step.end; i < std::min(after, size_); ++i) prefetch_input(sentence_[i]);
+    // The step before has fetched the words that the two share.
+    for (std::size_t i = std::max(fetched_, step.begin); i < step.end; ++i) prefetch_input(sentence_[i]);
+    fetched_ = step.end;
 }
 
 void Worker::draw_up_skipgram(Step& step) {

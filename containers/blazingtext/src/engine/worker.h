@@ -74,7 +74,8 @@ private:
     std::vector<std::uint32_t> windows_;
     std::size_t size_ = 0;
     std::size_t sentence_end_ = 0;
-    std::size_t next_ = 0;  // centre
+    std::size_t next_ = 0;     // centre
+    std::size_t fetched_ = 0;  // words of the sentence before it have been prefetched as inputs of batch_skipgram
     float learning_rate_ = 0.0f;
 
     Step step_;
