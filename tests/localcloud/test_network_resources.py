@@ -146,3 +146,21 @@ def test_a_network_is_made_changed_rolled_back_and_removed(aws: Any) -> None:
     assert not ec2.describe_flow_logs(Filters=recorded)["FlowLogs"]
     with pytest.raises(ClientError, match="InvalidGroup"):
         ec2.describe_security_groups(GroupIds=[made["Members"]])
+
+
+def test_an_endpoint_goes_with_its_stack_though_its_route_table_went_first(aws: Any) -> None:
+    ec2, stacks = aws("ec2"), aws("cloudformation")
+    stacks.create_stack(StackName=STACK, TemplateBody=template("hello", ()))
+    vpc = outputs(aws)["Vpc"]
+    (table,) = [
+        table
+        for table in ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
+        if any("SubnetId" in one for one in table["Associations"])
+    ]
+    for one in table["Associations"]:
+        ec2.disassociate_route_table(AssociationId=one["RouteTableAssociationId"])
+    ec2.delete_route_table(RouteTableId=table["RouteTableId"])
+    assert services(aws, vpc) == {"s3"}
+
+    stacks.delete_stack(StackName=STACK)
+    assert not services(aws, vpc)

@@ -205,8 +205,14 @@ class VpcEndpoint(Tagged):
         return self.update(Made(made, {"Id": made}), properties)
 
     def delete(self, made: Made, properties: Properties) -> None:
+        ec2 = self.aws("ec2")
+        tables = properties.get("RouteTableIds", [])
         with gone_is_fine():
-            self.aws("ec2").delete_vpc_endpoints(VpcEndpointIds=[made.id])
+            # moto deletes in any order, and an endpoint not at all once a table with its route went.
+            left = ec2.describe_route_tables(Filters=[{"Name": "route-table-id", "Values": tables}])["RouteTables"]
+            if gone := sorted(set(tables) - {table["RouteTableId"] for table in left}):
+                ec2.modify_vpc_endpoint(VpcEndpointId=made.id, RemoveRouteTableIds=gone)
+            ec2.delete_vpc_endpoints(VpcEndpointIds=[made.id])
 
 
 class FlowLog(Tagged):
