@@ -53,6 +53,19 @@ def test_several_threads_learn_what_one_does(tmp_path: Path, way: dict[str, Any]
     assert contrast(3) > 0.8 * contrast(1) > 0.4
 
 
+def test_threads_count_by_what_they_trained_when_their_own_rows_become_their_mean(tmp_path: Path) -> None:
+    """A single block of 16,384 tokens is trained by one thread; the other, which waits, must not hold its rows back."""
+    often = [f"often{number}" for number in range(4)]  # enough for two threads to have rows of their own for them
+    words = np.repeat([*often, *(f"w{number}" for number in range(200))], [2000] * 4 + [40] * 200)
+    corpus = corpus_of(tmp_path / "corpus.txt", " ".join(np.random.default_rng(5).permutation(words)))
+    # So slowly that the rows are still on their way when training ends.
+    job = {"learning_rate": 0.0001, "sampling_threshold": 1e-4}
+    alone, beside = (trained(corpus, **job, threads=threads) for threads in (1, 2))
+    assert beside.threads == 2
+    lengths = [np.linalg.norm(trainer.output[: len(often)], axis=1) for trainer in (alone, beside)]
+    assert np.median(lengths[1] / lengths[0]) == pytest.approx(1, abs=0.15)
+
+
 @pytest.mark.parametrize(("words", "most"), [(1, 1), (10, 1), (330, 10)])
 def test_threads_are_as_many_as_different_words_allow(tmp_path: Path, words: int, most: int) -> None:
     corpus = corpus_of(tmp_path / "corpus.txt", " ".join(f"w{number}" for number in range(words)))

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "parallel.h"
+#include "private_rows.h"
 #include "random.h"
 #include "text_vectors.h"
 #include "worker.h"
@@ -16,6 +17,10 @@ namespace {
 constexpr std::size_t kBlock = 16384;
 // Tokens after which a thread asks whether there is more to do in this call.
 constexpr std::int64_t kPortion = 1024;
+// Rows that are averaged at a time.
+constexpr std::size_t kRowsAtOnce = 8;
+// How often a job's private rows become their mean, at least.
+constexpr std::int64_t kAverages = 100;
 // The learning rate falls to this share of where it began, as in word2vec.c.
 constexpr double kLowestRate = 1e-4;
 // The stream of random numbers for the input matrix; training threads count from 0.
@@ -61,11 +66,14 @@ Trainer::Trainer(const Corpus& corpus, const Settings& settings)
       most_at_once_(most_words_at_once(corpus.vocabulary().counts(), keep_, settings.learning_rate)),
       blocks_per_epoch_(static_cast<std::int64_t>((corpus.size() + kBlock - 1) / kBlock)) {
     initialise();
-    const std::size_t most = most_threads(corpus.vocabulary().counts(), keep_);
-    const std::size_t threads = std::min(static_cast<std::size_t>(settings.threads), most);
+    const std::vector<std::int64_t>& counts = corpus.vocabulary().counts();
+    const std::size_t threads = std::min(static_cast<std::size_t>(settings.threads), most_threads(counts, keep_));
+    // Measured for batch_skipgram; cbow moves a word's rows less often, and its mean_rho would fall by 0.02.
+    const bool measured = settings.mode == Mode::kBatchSkipgram;
+    const std::size_t private_rows = measured ? PrivateRows::count(counts, settings.epochs, threads) : 0;
     for (std::size_t thread = 0; thread < threads; ++thread) {
         const auto stream = static_cast<std::uint64_t>(settings.rank) << 32 | static_cast<std::uint64_t>(thread);
-        workers_.push_back(std::make_unique<Worker>(*this, stream));
+        workers_.push_back(std::make_unique<Worker>(*this, stream, thread == 0 ? 0 : private_rows));
     }
 }
 
@@ -135,19 +143,57 @@ void Trainer::check_finite() const {
     if (!all_finite(input_) || !all_finite(output_)) throw std::domain_error(kDiverged);
 }
 
+// Work of all threads that changes rows.
+template <class Work>
+void Trainer::with_all_workers(Work work) {
+    in_parallel(threads(), [&](int thread) {
+        Worker& worker = *workers_[static_cast<std::size_t>(thread)];
+        worker.begin_round();
+        work(worker);
+    });
+    average_private_rows();
+    throw_if_diverged();
+}
+
+void Trainer::average_private_rows() {
+    const std::size_t rows = workers_.back()->private_rows().count();
+    std::size_t trained = 0;
+    for (const auto& worker : workers_) trained += worker->trained_in_round();
+    if (rows == 0 || trained == 0) return;
+    const auto share = [&](std::size_t worker) {
+        return static_cast<float>(workers_[worker]->trained_in_round()) / static_cast<float>(trained);
+    };
+    in_parallel(threads(), [&](int thread) {
+        const auto part = static_cast<std::size_t>(thread);
+        const std::size_t last = rows * (part + 1) / workers_.size();
+        // A few rows at a time, which stay in the cache until each thread's have been added.
+        for (std::size_t begin = rows * part / workers_.size(); begin < last; begin += kRowsAtOnce) {
+            const std::size_t end = std::min(begin + kRowsAtOnce, last);
+            scale_rows(begin, end, share(0), input_);
+            scale_rows(begin, end, share(0), output_);
+            for (std::size_t i = 1; i < workers_.size(); ++i) {
+                workers_[i]->private_rows().add_to(begin, end, share(i), input_, output_);
+            }
+        }
+    });
+}
+
 std::int64_t Trainer::train(std::int64_t words) {
     const std::lock_guard<std::mutex> lock(training_);
-    const std::int64_t before = words_done();
-    std::atomic<std::int64_t> budget{words};
-    in_parallel(threads(), [&](int thread) { train_with(*workers_[static_cast<std::size_t>(thread)], budget); });
-    throw_if_diverged();
-    return words_done() - before;
+    const std::int64_t most = std::max<std::int64_t>(1, total_words_ / kAverages);
+    std::int64_t trained = 0;
+    for (std::int64_t round = 1; round > 0 && trained < words; trained += round) {
+        const std::int64_t before = words_done();
+        std::atomic<std::int64_t> budget{std::min(words - trained, most)};
+        with_all_workers([&](Worker& worker) { train_with(worker, budget); });
+        round = words_done() - before;
+    }
+    return trained;
 }
 
 std::vector<std::uint64_t> Trainer::pause() {
     const std::lock_guard<std::mutex> lock(training_);
-    in_parallel(threads(), [&](int thread) { workers_[static_cast<std::size_t>(thread)]->finish_sentence(); });
-    throw_if_diverged();
+    with_all_workers([](Worker& worker) { worker.finish_sentence(); });
 
     std::vector<Place> places;
     for (const auto& worker : workers_) places.push_back(worker->place());

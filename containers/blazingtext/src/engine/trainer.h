@@ -20,6 +20,7 @@ namespace blazingtext {
 class Worker;
 
 // Threads update the matrices without locks (Hogwild, Recht et al. 2011): collisions are rare and cost a little noise.
+// Rows of the most frequent words, where they are not rare, each thread has for itself meanwhile (private_rows.h).
 // With one thread, the result depends on the seed alone, and not on how the words are divided among calls of train.
 class Trainer {
 public:
@@ -93,6 +94,9 @@ private:
     void initialise();
     void throw_if_diverged() const;
     void train_with(Worker& worker, std::atomic<std::int64_t>& budget);
+    template <class Work>
+    void with_all_workers(Work work);
+    void average_private_rows();
 
     const Corpus& corpus_;
     const Settings settings_;

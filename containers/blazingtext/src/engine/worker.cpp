@@ -80,9 +80,10 @@ std::size_t most_pairs(const Settings& settings) {
 
 }  // namespace
 
-Worker::Worker(Trainer& trainer, std::uint64_t stream)
+Worker::Worker(Trainer& trainer, std::uint64_t stream, std::size_t private_rows)
     : trainer_(trainer),
       settings_(trainer.settings_),
+      private_rows_(private_rows, static_cast<std::size_t>(settings_.dim)),
       random_(settings_.seed, stream),
       sentence_(kLongestSentence + 1),
       places_(kLongestSentence + 1),
@@ -100,6 +101,11 @@ void Worker::begin(const Trainer::Block& block) {
 void Worker::resume(const Trainer::Place& place) {
     begin(place.rest);
     random_ = Random(place.random);
+}
+
+void Worker::begin_round() {
+    private_rows_.copy(trainer_.input_, trainer_.output_);
+    trained_in_round_ = 0;
 }
 
 void Worker::advance(std::size_t tokens) {
@@ -120,6 +126,7 @@ void Worker::advance(std::size_t tokens) {
 
 void Worker::count_progress() {
     trainer_.words_done_.fetch_add(static_cast<std::int64_t>(position_ - counted_), std::memory_order_relaxed);
+    trained_in_round_ += position_ - counted_;
     counted_ = position_;
 }
 
@@ -160,6 +167,14 @@ std::size_t Worker::window_begin(std::size_t centre) const {
 
 std::size_t Worker::window_end(std::size_t centre) const { return std::min(centre + windows_[centre] + 1, size_); }
 
+float* Worker::input_row(std::size_t row) {
+    return row < private_rows_.count() ? private_rows_.input(row) : trainer_.input_.row(row);
+}
+
+float* Worker::output_row(std::size_t row) {
+    return row < private_rows_.count() ? private_rows_.output(row) : trainer_.output_.row(row);
+}
+
 void Worker::draw_up(Step& step, std::size_t centre) {
     step.centre = centre;
     step.centres = 1;
@@ -178,7 +193,7 @@ void Worker::draw_up(Step& step, std::size_t centre) {
             break;
     }
     const std::size_t stride = trainer_.output_.stride();
-    for (const std::uint32_t word : step.targets) prefetch(trainer_.output_.row(word), stride);
+    for (const std::uint32_t word : step.targets) prefetch(output_row(word), stride);
 }
 
 // Up to batch_size neighbouring windows, none with the centre of another, and negative samples that all of them share.
@@ -230,27 +245,27 @@ void Worker::draw_negatives(std::uint32_t positive, std::vector<std::uint32_t>& 
     }
 }
 
-void Worker::prefetch_input(std::uint32_t word) const {
+void Worker::prefetch_input(std::uint32_t word) {
     const std::size_t stride = trainer_.input_.stride();
-    if (trainer_.subwords_.empty()) return prefetch(trainer_.input_.row(word), stride);
+    if (trainer_.subwords_.empty()) return prefetch(input_row(word), stride);
     for (const std::uint32_t* row = trainer_.subwords_.begin(word); row != trainer_.subwords_.end(word); ++row) {
-        prefetch(trainer_.input_.row(*row), stride);
+        prefetch(input_row(*row), stride);
     }
 }
 
 void Worker::add_rows(std::uint32_t word) {
     if (trainer_.subwords_.empty()) {
-        rows_.push_back(trainer_.input_.row(word));
+        rows_.push_back(input_row(word));
         return;
     }
     for (const std::uint32_t* row = trainer_.subwords_.begin(word); row != trainer_.subwords_.end(word); ++row) {
-        rows_.push_back(trainer_.input_.row(*row));
+        rows_.push_back(input_row(*row));
     }
 }
 
 // The target's row, or zeros where a block is filled up.
 float* Worker::target(const Step& step, std::size_t index) {
-    return index < step.targets.size() ? trainer_.output_.row(step.targets[index]) : vectors_.row(2);
+    return index < step.targets.size() ? output_row(step.targets[index]) : vectors_.row(2);
 }
 
 void Worker::check(bool finite) {
@@ -276,7 +291,7 @@ void Worker::train_batch(const Step& step) {
     for (std::size_t begin = step.begin; begin < step.end; begin += inputs) {
         const std::size_t end = std::min(begin + inputs, step.end);
         rows_.clear();
-        for (std::size_t i = begin; i < end; ++i) rows_.push_back(trainer_.input_.row(sentence_[i]));
+        for (std::size_t i = begin; i < end; ++i) rows_.push_back(input_row(sentence_[i]));
         set_blocks(step, begin, end);
         check(trainer_.kernel_.update(rows_.data(), rows_.size(), blocks_.data(), blocks_.size(),
                                       trainer_.output_.dim(), weights_.row(0), scratch_.row(0)));

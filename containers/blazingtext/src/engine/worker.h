@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "private_rows.h"
 #include "random.h"
 #include "trainer.h"
 
@@ -12,7 +13,13 @@ namespace blazingtext {
 
 class Worker {
 public:
-    Worker(Trainer& trainer, std::uint64_t stream);
+    // private_rows: how many rows of each matrix this thread has copies of.
+    Worker(Trainer& trainer, std::uint64_t stream, std::size_t private_rows);
+
+    // Takes copies of the trainer's rows anew; what it trains from here on is counted.
+    void begin_round();
+    std::size_t trained_in_round() const { return trained_in_round_; }
+    const PrivateRows& private_rows() const { return private_rows_; }
 
     // The tokens left of the block that is being trained.
     std::size_t left() const { return block_.end - position_; }
@@ -54,7 +61,9 @@ private:
     float* add_centres(const Step& step, std::size_t first, std::size_t begin, std::size_t end, float* weights);
     float* target(const Step& step, std::size_t index);
     void set_blocks(const Step& step, std::size_t begin, std::size_t end);
-    void prefetch_input(std::uint32_t word) const;
+    float* input_row(std::size_t row);
+    float* output_row(std::size_t row);
+    void prefetch_input(std::uint32_t word);
     void add_rows(std::uint32_t word);
     void step_on_mean(const Step& step);
     void check(bool finite);
@@ -62,10 +71,12 @@ private:
 
     Trainer& trainer_;
     const Settings& settings_;
+    PrivateRows private_rows_;
     Random random_;
 
     Trainer::Block block_{0, 0};
     std::size_t position_ = 0;  // tokens of the block before it are done
+    std::size_t trained_in_round_ = 0;
     std::size_t counted_ = 0;   // of them, those before it are in the trainer's words_done
 
     // The words of a sentence that are trained, their places in the corpus, and how far their windows reach.
