@@ -54,7 +54,7 @@ def main(path: str, dim: int, threads: int) -> None:
             window_size=2,
             negative_samples=2,
             batch_size=5,
-            epochs=1,
+            epochs=20,  # so many that the threads have as many rows of their own as they may
             learning_rate=0.05,
             sampling_threshold=1e-4,
             subwords=False,
@@ -64,8 +64,8 @@ def main(path: str, dim: int, threads: int) -> None:
             seed=1,
             threads=threads,
         )
-        while trainer.train(10**6):
-            pass
+        for _ in range(0, corpus.tokens_read, 10**6):
+            trainer.train(10**6)
     with sampled("write"), tempfile.TemporaryDirectory() as folder:
         trainer.write_text_vectors(f"{folder}/vectors.txt")
     print(json.dumps({**most, "tokens": corpus.tokens_read, "words": len(corpus.counts)}))

@@ -37,8 +37,7 @@ def test_a_job_takes_four_bytes_a_token_the_vocabulary_and_two_matrices(corpus: 
     # The sampler's thread, the parts under way and what the allocator keeps at hand.
     spare = (3 + 2 * threads) * MB
     reading = tokens + threads * different * 110  # the counters, at the sizes that this corpus makes them
-    matrices = words * 2 * ROW_BYTES
-    training = tokens + words * 100 + matrices + (matrices // 8 if threads > 1 else 0)  # with the threads' own rows
+    training = tokens + words * (100 + 2 * ROW_BYTES)
     assert job["read"] - job["start"] <= reading + spare
     assert job["train"] - job["start"] <= max(reading, training) + spare
     assert job["write"] - job["start"] <= training + spare

@@ -16,7 +16,7 @@ namespace blazingtext {
 class PrivateRows {
 public:
     // How many rows of each matrix each thread but the first has copies of: the first trains on the matrices themselves.
-    // counts: of the words in the corpus, in descending order. All copies together are at most an eighth as large as
+    // counts: of the words in the corpus, in descending order. All copies together are at most a sixteenth as large as
     // the matrices.
     static std::size_t count(const std::vector<std::int64_t>& counts, int epochs, std::size_t threads);
 
