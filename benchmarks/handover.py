@@ -32,7 +32,8 @@ class Handover:
 def watched() -> Iterator[list[Handover]]:
     """Take samples about five times a second while the `with` statement lasts; the list is filled at its end.
 
-    It takes some thousandths of both cores' time. There are no samples on a machine of one core.
+    It takes some thousandths of both cores' time. There are no samples on a machine of one core, and where no program
+    may be real-time, samples get lost while others have both cores.
 
     Raises:
         UserError: the little program that takes them could not be built, or failed.

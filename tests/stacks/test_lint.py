@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.stacks.synthesis import ROOT, Assembly
 
 
@@ -28,6 +30,7 @@ def test_templates_have_no_finding(assembly: Assembly, account_assembly: Assembl
     assert not findings, "\n".join(findings)
 
 
+@pytest.mark.wide
 def test_a_state_machine_that_cannot_run_is_found(tmp_path: Path) -> None:
     template = tmp_path / "machine.template.json"
     machine = {

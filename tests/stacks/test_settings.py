@@ -136,6 +136,7 @@ def test_a_bad_value_is_named_with_what_was_found_and_expected(key: str, value: 
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.wide
 def test_the_app_ends_with_one_sentence_and_no_traceback(tmp_path: Path) -> None:
     process = run_app(tmp_path / "out", log_retention_days="31")
     assert process.returncode == 1

@@ -196,6 +196,7 @@ def test_only_the_data_bucket_tells_eventbridge_of_its_objects(triggered: Assemb
     assert telling == ["KindlingStorage/Buckets/Data/Resource"]
 
 
+@pytest.mark.wide
 def test_schedules_need_no_events_of_a_bucket() -> None:
     stack = cdk.Stack(cdk.App(context=CONTEXT), "Stack")
     Buckets(stack, "Buckets", Settings.from_context({"triggers": [NIGHTLY]}))

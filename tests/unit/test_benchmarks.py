@@ -135,6 +135,7 @@ def test_how_long_the_cores_were_apart_is_told() -> None:
     assert [row[HEADER.index("cores apart, %")] for row in rows(shown)] == ["0 – 21", ""]
 
 
+@pytest.mark.wide
 def test_samples_of_the_handover_are_taken_while_something_else_runs() -> None:
     with handover.watched() as samples:
         time.sleep(0.7)

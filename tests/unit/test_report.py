@@ -155,6 +155,7 @@ def history(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "history", lambda target, run: History(states=(train,)))
 
 
+@pytest.mark.wide
 def test_a_report_tells_the_run_and_needs_nothing_else(target: EmbeddedTarget, tmp_path: Path) -> None:
     page = write_report(target, RUN, tmp_path / "deep" / "report.html", ["word3", "unheard-of"])
     html = page.path.read_text()
@@ -287,6 +288,7 @@ def test_linear_models_have_their_curves_answers_and_the_best_of_them(target: Em
     assert not any("final" in name for _, name in cards)
 
 
+@pytest.mark.wide
 def test_an_experiments_page_draws_times_costs_and_quality(tmp_path: Path) -> None:
     def group(name: str, mean: float) -> dict[str, Any]:
         return {

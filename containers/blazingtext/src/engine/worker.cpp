@@ -1,10 +1,8 @@
 #include "worker.h"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 #include <algorithm>
+
+#include "prefetch.h"
 
 namespace blazingtext {
 namespace {
@@ -15,35 +13,6 @@ constexpr std::size_t kLongestSentence = 1000;
 constexpr int kDraws = 16;
 // Pairs of skip-gram that make a step together. A whole window is a quarter faster, but its vectors score 0.006 less.
 constexpr std::size_t kPairsAtOnce = 2;
-
-#if defined(__x86_64__)
-bool has_prefetchw() {
-    unsigned a = 0;
-    unsigned b = 0;
-    unsigned c = 0;
-    unsigned d = 0;
-    return __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (c & bit_PRFCHW) != 0;
-}
-
-// A compiler that builds for every x86-64 turns a prefetch for writing into one for reading, and then each first write
-// waits once more, until the other cores have given up the line. Before Broadwell, prefetchw does nothing on Intel's.
-const bool kPrefetchW = has_prefetchw();
-
-void prefetch_line(const float* line) {
-    if (kPrefetchW) {
-        __asm__ volatile("prefetchw %0" : : "m"(*line));
-    } else {
-        __builtin_prefetch(line);
-    }
-}
-#else
-void prefetch_line(const float* line) { __builtin_prefetch(line, 1); }
-#endif
-
-// Rows that are prefetched are about to be changed.
-void prefetch(const float* row, std::size_t stride) {
-    for (std::size_t d = 0; d < stride; d += kRowPadding) prefetch_line(row + d);
-}
 
 constexpr std::size_t in_blocks(std::size_t targets) {
     return (targets + kTargetBlock - 1) / kTargetBlock * kTargetBlock;

@@ -76,8 +76,8 @@ private:
 
     Trainer::Block block_{0, 0};
     std::size_t position_ = 0;  // tokens of the block before it are done
-    std::size_t trained_in_round_ = 0;
     std::size_t counted_ = 0;   // of them, those before it are in the trainer's words_done
+    std::size_t trained_in_round_ = 0;
 
     // The words of a sentence that are trained, their places in the corpus, and how far their windows reach.
     std::vector<std::uint32_t> sentence_;
