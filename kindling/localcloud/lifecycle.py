@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import http.client
 import json
 import os
 import signal
@@ -244,8 +245,8 @@ def _is_healthy(running: CloudInfo) -> bool:
         with opener.open(f"{running.endpoint_url}{HEALTH_PATH}", timeout=5) as answer:
             found = json.load(answer)
             return bool(found["pid"] == running.pid and found["seams"])
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, json.JSONDecodeError):
+        return False  # not there yet, or it ended in the middle of its answer
 
 
 def _last_line(state: Path) -> str:

@@ -115,6 +115,31 @@ def test_a_killed_cloud_that_still_holds_its_port_is_waited_for(state: Path) -> 
         released.join()
 
 
+def test_an_answer_that_breaks_off_is_asked_for_again(tmp_path: Path) -> None:
+    health = json.dumps({"pid": os.getpid(), "seams": True})
+    answers = [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n" + health[:4],  # the server ended here
+        f"HTTP/1.0 200 OK\r\n\r\n{health[:4]}",
+        f"HTTP/1.0 200 OK\r\n\r\n{health}",
+    ]
+    with socket.create_server((LOOPBACK, 0)) as server:
+
+        def answer() -> None:
+            for text in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(text.encode())
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        record = {"pid": os.getpid(), "port": server.getsockname()[1], "version": "0"}
+        started = psutil.Process().create_time()
+        (tmp_path / "cloud.json").write_text(json.dumps({**record, "started_at": started}))
+        assert lifecycle.up(tmp_path).pid == os.getpid()
+        answering.join()
+
+
 def test_a_port_that_is_taken_is_named(state: Path) -> None:
     with socket.socket() as other:
         other.bind((LOOPBACK, 0))
