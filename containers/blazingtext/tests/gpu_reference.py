@@ -54,8 +54,7 @@ class Draws:
 def trained_words(corpus: Corpus, trainer: Trainer, draws: Draws, begin: int, end: int) -> list[tuple[int, int, int]]:
     """(position, word, sentence) of the tokens from `begin` to `end` that are trained."""
     kept, sentence = [], 0
-    for position in range(begin, end):
-        token = int(corpus.tokens[position])
+    for position, token in enumerate(corpus.tokens()[begin:end].tolist(), begin):
         word = token & ~_END
         if word != _UNKNOWN and draws.keeps(position, int(trainer.keep_probabilities[word])):
             kept.append((position, word, sentence))

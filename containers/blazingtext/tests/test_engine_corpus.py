@@ -181,7 +181,7 @@ def test_words_that_are_asked_for_are_in_the_vocabulary_however_rare(tmp_path: P
     corpus = part.encode(4, 1, [], ["zebra", "c", "rare", "nowhere", "zebra"])
     assert corpus.words == ["a", "c", "rare", "zebra", "nowhere"]
     assert corpus.counts.tolist() == [6, 4, 1, 0, 0]
-    assert [corpus.words[token & 0x7FFFFFFF] for token in corpus.tokens if token & 0x7FFFFFFF != 0x7FFFFFFF] == [
+    assert [corpus.words[token & 0x7FFFFFFF] for token in corpus.tokens() if token & 0x7FFFFFFF != 0x7FFFFFFF] == [
         *(["a", "a", "a", "c", "c"] * 2),
         "rare",
     ]

@@ -38,9 +38,8 @@ class Corpus:
     def counts(self) -> NDArray[np.int64]:
         """shape (V,): how often each word occurs. Read-only."""
 
-    @property
     def tokens(self) -> NDArray[np.uint32]:
-        """shape (n,): the word of each token of this part, 0x7FFFFFFF when it is not in the vocabulary. Read-only.
+        """The word of each token of this part, shape (n,); 0x7FFFFFFF when it is not in the vocabulary. A copy.
 
         The last token of a sentence has the highest bit set.
         """

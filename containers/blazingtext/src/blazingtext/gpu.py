@@ -71,7 +71,7 @@ class Trainer:
                 "CHUNK": _CHUNK,
             },
         )
-        self._tokens = device.upload(corpus.tokens)
+        self._tokens = device.upload(corpus.tokens())
         self._size = corpus.tokens_read
         self._keep = device.upload(engine.keep_probabilities)
         self._negatives = device.upload(engine.negative_table)

@@ -218,28 +218,30 @@ Corpus::Corpus(CorpusPart&& part, std::int64_t min_count, int threads, const std
         size_ += part.found.tokens;
     }
     tokens_read_ += size_;
-    tokens_.reset(new std::uint32_t[size_]);
+    tokens_ = Tokens(size_, vocabulary_.size());
     std::atomic<std::size_t> next{0};
     in_parallel(threads, [&](int) {
         for (std::size_t i = next++; i < parts.size(); i = next++) {
             const Part& part = parts[i];
             const std::vector<std::uint32_t>& id_of = text->numbers[static_cast<std::size_t>(part.owner)];
             const std::uint32_t* const from = room_of(part, *text->rooms);
-            std::transform(from, from + part.found.tokens, tokens_.get() + part.start, [&](std::uint32_t token) {
-                return id_of[token & ~kEndOfSentence] | (token & kEndOfSentence);
-            });
+            for (std::size_t k = 0; k < part.found.tokens; ++k) {
+                const std::uint32_t token = from[k];
+                tokens_.set(part.start + k, id_of[token & ~Tokens::kEndOfSentence] | (token & Tokens::kEndOfSentence));
+            }
             text->rooms->release(part.room, part.stretch.most_words() * sizeof(std::uint32_t));
         }
     });
+    const auto end_sentence = [&](std::size_t end) { tokens_.set(end - 1, tokens_[end - 1] | Tokens::kEndOfSentence); };
     // A sentence ends before a newline, and where the next part is not what follows in the same file.
     for (std::size_t i = 1; i < parts.size(); ++i) {
         const Stretch& before = parts[i - 1].stretch;
         const Stretch& here = parts[i].stretch;
         const bool follows = here.file == before.file && here.begin == before.end;
         const bool ends = parts[i].found.leading_newline || !follows;
-        if (ends && parts[i].start > 0) tokens_[parts[i].start - 1] |= kEndOfSentence;
+        if (ends && parts[i].start > 0) end_sentence(parts[i].start);
     }
-    if (size_ > 0) tokens_[size_ - 1] |= kEndOfSentence;
+    if (size_ > 0) end_sentence(size_);
 }
 
 }  // namespace blazingtext

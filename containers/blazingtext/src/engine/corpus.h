@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tokens.h"
 #include "vocabulary.h"
 
 namespace blazingtext {
@@ -43,10 +44,6 @@ private:
 // are those of all ranks' parts together.
 class Corpus {
 public:
-    // A token is a word's id, or kUnknown; the last token of a sentence has this bit set.
-    static constexpr std::uint32_t kEndOfSentence = 0x80000000;
-    static constexpr std::uint32_t kUnknown = Vocabulary::kUnknown;
-
     // All of the files. Throws as CorpusPart does.
     Corpus(const std::vector<std::string>& paths, std::int64_t min_count, int threads);
 
@@ -56,17 +53,17 @@ public:
            const std::vector<std::string_view>& words = {});
 
     const Vocabulary& vocabulary() const { return vocabulary_; }
-    const std::uint32_t* tokens() const { return tokens_.get(); }
+    const Tokens& tokens() const { return tokens_; }
     std::size_t size() const { return size_; }                // tokens here
     std::size_t tokens_read() const { return tokens_read_; }  // by all ranks
     std::size_t bytes_read() const { return bytes_read_; }    // by all ranks
 
     // Gives the tokens away, to be changed.
-    std::unique_ptr<std::uint32_t[]> release_tokens() { return std::move(tokens_); }
+    std::unique_ptr<std::uint32_t[]> take_tokens() { return tokens_.take(); }
 
 private:
     Vocabulary vocabulary_;
-    std::unique_ptr<std::uint32_t[]> tokens_;
+    Tokens tokens_;
     std::size_t size_ = 0;
     std::size_t tokens_read_ = 0;
     std::size_t bytes_read_ = 0;

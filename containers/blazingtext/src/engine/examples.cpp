@@ -14,10 +14,10 @@ constexpr std::string_view kEndOfLine = "</s>";
 constexpr std::uint64_t kNgramFactor = 116049371;
 
 std::int64_t lines_of(const Corpus& corpus) {
-    const std::uint32_t* const tokens = corpus.tokens();
-    std::int64_t lines = std::count_if(tokens, tokens + corpus.size(),
-                                       [](std::uint32_t token) { return (token & Corpus::kEndOfSentence) != 0; });
-    if (corpus.size() > 0 && (tokens[corpus.size() - 1] & Corpus::kEndOfSentence) == 0) ++lines;
+    std::int64_t lines = 0;
+    for (std::size_t i = 0; i < corpus.size(); ++i) {
+        lines += i + 1 == corpus.size() || (corpus.tokens()[i] & Tokens::kEndOfSentence) != 0;
+    }
     return lines;
 }
 
@@ -38,7 +38,7 @@ std::vector<std::size_t> cuts(const Corpus& corpus, int count) {
     std::vector<std::size_t> begins{0};
     for (int i = 1; i < count; ++i) {
         std::size_t at = std::max(size / static_cast<std::size_t>(count) * static_cast<std::size_t>(i), begins.back());
-        while (at > 0 && at < size && (corpus.tokens()[at - 1] & Corpus::kEndOfSentence) == 0) ++at;
+        while (at > 0 && at < size && (corpus.tokens()[at - 1] & Tokens::kEndOfSentence) == 0) ++at;
         begins.push_back(at);
     }
     begins.push_back(size);
@@ -230,8 +230,8 @@ void Examples::encode(const Corpus& corpus, const ClassDictionary& dictionary, i
         bool open = false;
         for (std::size_t i = begins[index]; i < begins[index + 1]; ++i) {
             const std::uint32_t token = corpus.tokens()[i];
-            encoder.add(meanings[token & ~Corpus::kEndOfSentence]);
-            open = (token & Corpus::kEndOfSentence) == 0;
+            encoder.add(meanings[token & ~Tokens::kEndOfSentence]);
+            open = (token & Tokens::kEndOfSentence) == 0;
             if (!open) encoder.end_line(take);
         }
         if (open) encoder.end_line(take);

@@ -138,9 +138,10 @@ void bind_corpus(nb::module_& module) {
                      [](nb::handle_t<Corpus> self) {
                          return read_only(self, nb::cast<const Corpus&>(self).vocabulary().counts());
                      })
-        .def_prop_ro("tokens", [](nb::handle_t<Corpus> self) {
-            const auto& corpus = nb::cast<const Corpus&>(self);
-            return read_only(self, corpus.tokens(), corpus.size());
+        .def("tokens", [](const Corpus& corpus) {
+            std::unique_ptr<std::uint32_t[]> copy(new std::uint32_t[corpus.size()]);
+            for (std::size_t i = 0; i < corpus.size(); ++i) copy[i] = corpus.tokens()[i];
+            return owned(std::move(copy), corpus.size());
         });
     nb::class_<CorpusPart>(module, "CorpusPart")
         .def(nb::init<const std::vector<std::string>&, int, int, int>(), "paths"_a, "threads"_a, "rank"_a, "ranks"_a,

@@ -15,7 +15,7 @@
 namespace blazingtext {
 namespace {
 
-constexpr std::uint32_t kEnd = Corpus::kEndOfSentence;
+constexpr std::uint32_t kEnd = Tokens::kEndOfSentence;
 constexpr std::size_t kBufferBytes = 1 << 20;
 // Pairs that are counted at a time, which bounds the memory of the counts: 12 bytes each, at most half of it filled.
 // A corpus with more is gone through several times.
@@ -83,7 +83,7 @@ public:
         : settings_(settings),
           vocabulary_(corpus.vocabulary()),
           counts_(vocabulary_.counts()),
-          tokens_(corpus.release_tokens()),
+          tokens_(corpus.take_tokens()),
           size_(corpus.size()) {}
 
     // Returns how many kinds of pairs were joined.
@@ -182,7 +182,7 @@ std::unordered_map<std::uint64_t, std::uint32_t> Joining::name(const std::vector
         joined.append(settings_.delimiter).append(text(static_cast<std::uint32_t>(pair)));
         std::uint32_t& id = ids.at(joined);
         if (id == kEnd) {
-            if (counts_.size() >= Corpus::kUnknown) throw std::length_error("the corpus has over 2147483647 words.");
+            if (counts_.size() >= Tokens::kUnknown) throw std::length_error("the corpus has over 2147483647 words.");
             id = static_cast<std::uint32_t>(counts_.size());
             joined_.push_back(std::move(joined));
             counts_.push_back(0);

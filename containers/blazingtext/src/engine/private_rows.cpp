@@ -22,11 +22,13 @@ void add(float share, const Matrix& from, std::size_t begin, std::size_t end, Ma
 
 }  // namespace
 
-std::size_t PrivateRows::count(const std::vector<std::int64_t>& counts, int epochs, std::size_t threads) {
+std::size_t PrivateRows::count(const std::vector<std::int64_t>& counts, int epochs, std::size_t threads,
+                               std::size_t dim, std::size_t bytes) {
     if (threads < 2) return 0;
     const auto often = [&](std::int64_t count) { return count * epochs >= kOften * static_cast<std::int64_t>(threads); };
     const auto words = std::partition_point(counts.begin(), counts.end(), often) - counts.begin();
-    return std::min({static_cast<std::size_t>(words), kMost, counts.size() / kShareOfMatrices / (threads - 1)});
+    const std::size_t copies = std::min(counts.size() / kShareOfMatrices, bytes / (2 * sizeof(float) * padded(dim)));
+    return std::min({static_cast<std::size_t>(words), kMost, copies / (threads - 1)});
 }
 
 void PrivateRows::copy(const Matrix& input, const Matrix& output) {

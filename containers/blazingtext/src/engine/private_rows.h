@@ -17,8 +17,9 @@ class PrivateRows {
 public:
     // How many rows of each matrix each thread but the first has copies of: the first trains on the matrices themselves.
     // counts: of the words in the corpus, in descending order. All copies together are at most a sixteenth as large as
-    // the matrices.
-    static std::size_t count(const std::vector<std::int64_t>& counts, int epochs, std::size_t threads);
+    // the matrices, and at most `bytes`.
+    static std::size_t count(const std::vector<std::int64_t>& counts, int epochs, std::size_t threads, std::size_t dim,
+                             std::size_t bytes);
 
     // Throws std::bad_alloc.
     PrivateRows(std::size_t count, std::size_t dim) : input_(count, dim), output_(count, dim) {}

@@ -40,16 +40,16 @@ public:
 
     void add(std::size_t begin, std::size_t end, std::uint64_t hash, bool ends_sentence) {
         counter_.prefetch(hash);
-        words_[size_++] = Word{begin, end - begin, hash, ends_sentence ? Corpus::kEndOfSentence : 0};
+        words_[size_++] = Word{begin, end - begin, hash, ends_sentence ? Tokens::kEndOfSentence : 0};
         if (size_ == words_.size()) count();
     }
 
     // Returns whether there was a word before.
     bool end_sentence() {
         if (size_ > 0) {
-            words_[size_ - 1].end_of_sentence = Corpus::kEndOfSentence;
+            words_[size_ - 1].end_of_sentence = Tokens::kEndOfSentence;
         } else if (tokens_ > 0) {
-            to_[tokens_ - 1] |= Corpus::kEndOfSentence;
+            to_[tokens_ - 1] |= Tokens::kEndOfSentence;
         }
         return size_ + tokens_ > 0;
     }

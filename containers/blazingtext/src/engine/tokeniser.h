@@ -38,7 +38,7 @@ struct Tokenised {
 };
 
 // Counts the stretch's words, whose places ascend from call to call, and writes their numbers in the counter to
-// `tokens`, each with Corpus::kEndOfSentence where a newline follows.
+// `tokens`, each with Tokens::kEndOfSentence where a newline follows.
 Tokenised tokenise(const Stretch& stretch, WordCounter& counter, std::uint32_t* tokens);
 
 }  // namespace blazingtext

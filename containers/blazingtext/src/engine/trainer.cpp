@@ -70,7 +70,10 @@ Trainer::Trainer(const Corpus& corpus, const Settings& settings)
     const std::size_t threads = std::min(static_cast<std::size_t>(settings.threads), most_threads(counts, keep_));
     // Measured for batch_skipgram; cbow moves a word's rows less often, and its mean_rho would fall by 0.02.
     const bool measured = settings.mode == Mode::kBatchSkipgram;
-    const std::size_t private_rows = measured ? PrivateRows::count(counts, settings.epochs, threads) : 0;
+    // What narrow tokens spare: a job takes no more memory than tokens of four bytes and both matrices would.
+    const std::size_t spared = corpus.size() * sizeof(std::uint32_t) - corpus.tokens().bytes();
+    const std::size_t private_rows =
+        measured ? PrivateRows::count(counts, settings.epochs, threads, input_.dim(), spared) : 0;
     for (std::size_t thread = 0; thread < threads; ++thread) {
         const auto stream = static_cast<std::uint64_t>(settings.rank) << 32 | static_cast<std::uint64_t>(thread);
         workers_.push_back(std::make_unique<Worker>(*this, stream, thread == 0 ? 0 : private_rows));

@@ -103,15 +103,15 @@ void Worker::read_sentence() {
     count_progress();
     learning_rate_ = trainer_.learning_rate();
 
-    const std::uint32_t* const tokens = trainer_.corpus_.tokens();
+    const Tokens& tokens = trainer_.corpus_.tokens();
     const std::uint32_t* const keep = trainer_.keep_.data();
     const auto widest = static_cast<std::uint64_t>(settings_.window_size);
     std::size_t size = 0;
     std::size_t at = position_;
     while (at < block_.end && size < kLongestSentence) {
         const std::uint32_t token = tokens[at];
-        const std::uint32_t word = token & ~Corpus::kEndOfSentence;
-        if (word != Corpus::kUnknown) {
+        const std::uint32_t word = token & ~Tokens::kEndOfSentence;
+        if (word != Tokens::kUnknown) {
             // Written whether it is kept or not: a branch that is taken at random costs more.
             const std::uint64_t random = random_.next();
             sentence_[size] = word;
@@ -120,7 +120,7 @@ void Worker::read_sentence() {
             size += static_cast<std::size_t>(static_cast<std::uint32_t>(random >> 32) <= keep[word]);
         }
         ++at;
-        if ((token & Corpus::kEndOfSentence) != 0) break;
+        if ((token & Tokens::kEndOfSentence) != 0) break;
     }
     sentence_end_ = at;
     size_ = size;

@@ -76,8 +76,8 @@ struct PlainCorpus {
         for (const auto& [word, count] : vocabulary) ids.emplace(word, static_cast<std::uint32_t>(ids.size()));
         for (const auto& [word, ends] : read) {
             const auto found = ids.find(word);
-            tokens.push_back((found == ids.end() ? Corpus::kUnknown : found->second) |
-                             (ends ? Corpus::kEndOfSentence : 0));
+            tokens.push_back((found == ids.end() ? Tokens::kUnknown : found->second) |
+                             (ends ? Tokens::kEndOfSentence : 0));
         }
     }
 };
@@ -113,28 +113,43 @@ void check_corpus(const Corpus& corpus, const PlainCorpus& plain) {
     require(corpus.tokens_read() == plain.tokens.size(), "the number of tokens is wrong");
 }
 
+std::vector<std::uint32_t> tokens_of(const Corpus& corpus) {
+    std::vector<std::uint32_t> tokens(corpus.size());
+    for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = corpus.tokens()[i];
+    return tokens;
+}
+
 // How often each token occurs, whether or not it ends a sentence.
-std::unordered_map<std::uint32_t, std::size_t> histogram(const std::uint32_t* begin, const std::uint32_t* end) {
+std::unordered_map<std::uint32_t, std::size_t> histogram(const std::vector<std::uint32_t>& tokens) {
     std::unordered_map<std::uint32_t, std::size_t> counts;
-    for (; begin != end; ++begin) ++counts[*begin & ~Corpus::kEndOfSentence];
+    for (const std::uint32_t token : tokens) ++counts[token & ~Tokens::kEndOfSentence];
     return counts;
+}
+
+// No corpus here has so many words that its tokens would be four bytes wide.
+void check_widths(const std::vector<std::uint32_t>& plain) {
+    for (const std::size_t ids : {std::size_t{1} << 22, std::size_t{1} << 24}) {
+        Tokens tokens(plain.size(), ids);
+        for (std::size_t i = plain.size(); i-- > 0;) tokens.set(i, plain[i]);
+        for (std::size_t i = 0; i < plain.size(); ++i) require(tokens[i] == plain[i], "a token changes when it is kept");
+        const std::unique_ptr<std::uint32_t[]> taken = tokens.take();
+        require(std::equal(plain.begin(), plain.end(), taken.get()), "a token changes when it is taken");
+    }
 }
 
 // Ranks take stretches of the corpus in turn, and a sentence that is cut there has several ends.
 void check_tokens(const std::vector<Corpus>& corpora, const PlainCorpus& plain) {
-    const std::uint32_t* const expected = plain.tokens.data();
     if (corpora.size() == 1) {
         require(corpora[0].size() == plain.tokens.size(), "tokens are missing");
-        require(std::equal(plain.tokens.begin(), plain.tokens.end(), corpora[0].tokens()), "a token is wrong");
+        require(tokens_of(corpora[0]) == plain.tokens, "a token is wrong");
+        check_widths(plain.tokens);
         return;
     }
     std::unordered_map<std::uint32_t, std::size_t> found;
     for (const Corpus& corpus : corpora) {
-        for (const auto& [token, count] : histogram(corpus.tokens(), corpus.tokens() + corpus.size())) {
-            found[token] += count;
-        }
+        for (const auto& [token, count] : histogram(tokens_of(corpus))) found[token] += count;
     }
-    require(found == histogram(expected, expected + plain.tokens.size()), "the ranks' tokens are not the corpus's");
+    require(found == histogram(plain.tokens), "the ranks' tokens are not the corpus's");
 }
 
 std::vector<float> word_vectors(const Trainer& trainer) {
