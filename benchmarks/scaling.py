@@ -27,7 +27,7 @@ from kindling.errors import UserError
 
 RESULTS = machine.BUILT / "scaling.json"
 HEADER = ["the two cores", "rounds", "1 thread, M words/s", "2 threads", "ratio", "from – to", "2 trainings", "ratio"]
-_SHARED, _APART = "share an L3 cache", "have one each"
+_SHARED, _APART, _EITHER = "share an L3 cache", "have one each", "all rounds, with moves in between, too"
 _AROUND_S = 0.1  # samples that are so near a round count for it
 
 
@@ -73,15 +73,16 @@ def rounds_of(turns: Sequence[dict[str, float]], samples: Sequence[Handover]) ->
 
 
 def _told_apart(found: Sequence[Round]) -> dict[str, list[Round]]:
-    """The rounds during which the cores stayed where they were."""
+    """The rounds during which the cores stayed where they were, and all rounds."""
     return {
         _SHARED: [turns for turns in found if turns.apart == 0],
         _APART: [turns for turns in found if turns.apart == 1],
+        _EITHER: list(found),
     }
 
 
 def rows(found: Sequence[Round]) -> list[list[str]]:
-    """A row under HEADER for each of the two states that was met: medians."""
+    """A row under HEADER for each of the two states that was met, and one for all rounds: medians."""
     return [_row(state, of_state) for state, of_state in _told_apart(found).items() if of_state]
 
 

@@ -79,7 +79,7 @@ def run(interpreter: Path, folders: list[str], *, which: str, live: bool) -> tup
         which: a marker expression.
         live: print each line as it comes; otherwise all of them at the end, for another run prints, too.
     """
-    command = [str(interpreter), "-m", "pytest", "-q", "-m", which, *folders]
+    command = [str(interpreter), "-m", "pytest", "-q", "--durations=12", "--durations-min=5", "-m", which, *folders]
     heading = " ".join(["$ pytest", *folders])
     print(heading, flush=True)
     lines = []

@@ -229,5 +229,6 @@ def corpus(deployed: Deployment) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What was covered is looked at when everything has run."""
-    items.sort(key=lambda item: item.path.name == "test_state_coverage.py")
+    """The cloud is killed when everything else has run, and then what was covered is looked at."""
+    last = ("test_killed_cloud.py", "test_state_coverage.py")
+    items.sort(key=lambda item: last.index(item.path.name) if item.path.name in last else -1)

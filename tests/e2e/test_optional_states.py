@@ -258,7 +258,7 @@ def test_a_spot_job_that_is_interrupted_too_often_goes_on_on_demand(deployed: De
     arn = deployed.start(
         {
             "inputs": {"train": corpus},
-            "hyperparameters": {**SMALL, "epochs": "4000"},
+            "hyperparameters": {**SMALL, "epochs": "1500"},
             "resources": {"spot": True, "max_interruptions": 0, "max_runtime_s": 600},
             "endpoint": None,
             "clean_up": False,

@@ -19,10 +19,11 @@ from tests.e2e.state_coverage import coverage_table, states_of
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "states.md"
 BEGIN, END = "<!-- table: from the end-to-end tests -->", "<!-- end of the table -->"
-# Clouds of their own, whose executions are not noted.
+# Their executions are not noted, or on clouds of their own.
 APART = {
     *("test_account.py", "test_bootstrap.py", "test_cdk_command_line.py", "test_killed_cloud.py", "test_lock_audit.py"),
     *("test_production_settings.py", "test_state_coverage.py", "test_teardown.py", "test_triggers.py"),
+    "test_whole_life.py",
 }
 
 

@@ -65,6 +65,7 @@ def everything(corpus: str, latency_ms: float) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_an_account_is_made_ready_used_with_everything_and_left_as_it_was(state: Path) -> None:
     from gensim.test.utils import datapath

@@ -161,6 +161,7 @@ def test_a_second_core_is_judged_by_the_turns_during_which_both_shared_a_cache()
     assert scaling.rows(found) == [
         ["share an L3 cache", "1", "4.00", "8.00", "2.00", "2.00 – 2.00", "6.00", "1.50"],
         ["have one each", "1", "4.00", "5.00", "1.25", "1.25 – 1.25", "6.00", "1.50"],
+        ["all rounds, with moves in between, too", "3", "4.00", "7.00", "1.75", "1.25 – 2.00", "6.00", "1.50"],
     ]
     assert scaling.bar(found).cells()[2:] == ["2×", "yes"]
     assert scaling.bar(found[1:]).cells()[2:] == ["not measured", ""]

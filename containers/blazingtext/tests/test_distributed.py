@@ -72,7 +72,7 @@ SURVIVORS_HAVE = 60  # seconds from a host's death to the end of the job
 def test_a_host_that_is_killed_ends_the_job_on_the_other_with_its_name(
     jobs: Jobs, corpus: bytes, phase: str, last_words: str, lost: int
 ) -> None:
-    hosts = jobs.start(corpus * 500, {"epochs": "10000"}, hosts=2, environ=QUICK)
+    hosts = jobs.start(corpus * 500, {"epochs": "1000"}, hosts=2, environ=QUICK)
     hosts[0 if phase == "training" else lost].read_until(last_words)
     if phase == "joining":
         time.sleep(0.5)  # it has signed in by now; that all have met takes a few seconds

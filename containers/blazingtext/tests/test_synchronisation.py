@@ -126,12 +126,14 @@ def test_updates_are_those_that_training_makes(corpus: Corpus) -> None:
     text = text[random.random(tokens) < keep[text]]
     inputs, outputs = np.zeros(words), np.zeros(words)
     noise = corpus.counts**0.75 / (corpus.counts**0.75).sum()
-    for centre in range(window, len(text) - window):
-        width = random.integers(1, window + 1)
-        contexts = np.concatenate([text[centre - width : centre], text[centre + 1 : centre + width + 1]])
-        np.add.at(inputs, contexts, 1 + negatives)
-        np.add.at(outputs, random.choice(words, negatives, p=noise), len(contexts))
-        outputs[text[centre]] += len(contexts)
+    centres = np.arange(window, len(text) - window)
+    widths = random.integers(1, window + 1, len(centres))
+    for offset in range(1, window + 1):
+        reached = centres[widths >= offset]
+        for context in (text[reached - offset], text[reached + offset]):
+            np.add.at(inputs, context, 1 + negatives)
+    np.add.at(outputs, random.choice(words, (negatives, len(centres)), p=noise), 2 * widths)
+    np.add.at(outputs, text[centres], 2 * widths)
     found = Updates.of_batch_skipgram(
         corpus.counts, corpus.tokens_read, window_size=window, negative_samples=negatives, sampling_threshold=threshold
     )
