@@ -112,8 +112,11 @@ def _draw_group(axes: Axes, title: str, programs: list[tuple[str, float, float |
     axes.invert_yaxis()
     axes.set_title(title, loc="left", fontsize=10, color=_INK)
     for row, (_, speed, rho) in enumerate(programs):
-        text = f" {speed:.2f}" + ("" if rho is None else f"   mean_rho {rho:.3f}")
-        axes.text(speed, row, text, va="center", fontsize=9, color=_INK)
+        text = f"{speed:.2f}" + ("" if rho is None else f", mean_rho {rho:.3f}")
+        # Moved, not indented: a browser drops the blanks at a text's beginning.
+        axes.annotate(
+            text, (speed, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9, color=_INK
+        )
     axes.tick_params(colors=_INK, labelsize=9, length=0)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.spines["left"].set_color(_FAINT)

@@ -217,7 +217,7 @@ def test_the_page_and_the_plot_come_from_the_results(tmp_path: Path) -> None:
     assert "| cbow: words/s against fasttext-cbow | ≥ 4× | 5× | yes |" in text
     performance_page.draw(read, tmp_path / "plot.svg")
     plot = (tmp_path / "plot.svg").read_text()
-    assert "2.50   mean_rho 0.610" in plot
+    assert "2.50, mean_rho 0.610" in plot
     assert "fasttext-cbow" in plot
     assert "1.25" not in plot  # one thread is no bar of the plot
 
