@@ -92,7 +92,8 @@ def test_an_interrupted_job_starts_again_with_its_checkpoints(
     assert job["TrainingStartTime"] == times[1]["StartTime"]
     assert 1 <= job["BillableTimeInSeconds"] <= job["TrainingTimeInSeconds"]
     with_instances = sum((times[i]["EndTime"] - times[i]["StartTime"]).total_seconds() for i in (1, 2, 5, 6, 7))
-    assert job["TrainingTimeInSeconds"] == max(1, round(with_instances))
+    # The two read their clocks one after the other, and then the seconds are rounded.
+    assert job["TrainingTimeInSeconds"] == pytest.approx(max(1, with_instances), abs=0.75)
 
 
 def test_a_rate_of_interruptions_can_be_set(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,14 @@ struct TargetBlock {
     std::size_t end;
 };
 
+// Rows that steps to come will change. They are fetched into the cache while a step computes, a row with each few
+// products: if all were fetched at once, they would wait for each other, and the step for them.
+struct RowsToFetch {
+    float* const* rows;
+    std::size_t count;
+    std::size_t stride;
+};
+
 // The padded rows of a Matrix.
 struct PaddedRows {
     float* data;
@@ -64,9 +72,10 @@ struct Kernel {
     const char* name;
 
     // All pairs of the blocks, with the values from before the step. `weights`: for each block one row of four after
-    // the other, for each of its inputs. `scratch` is kMostInputs / 2 longer than that.
+    // the other, for each of its inputs. `scratch` is kMostInputs / 2 longer than that. Fetches rows from the beginning
+    // of `to_fetch`, which then holds the others.
     bool (*update)(float* const* inputs, std::size_t input_count, const TargetBlock* blocks, std::size_t block_count,
-                   std::size_t dim, const float* weights, float* scratch);
+                   std::size_t dim, const float* weights, float* scratch, RowsToFetch& to_fetch);
 
     // One input and target_count targets, a multiple of kTargetBlock, with the input's value from before the step.
     bool (*update_one)(float* input, float* const* targets, std::size_t target_count, std::size_t dim,

@@ -1,10 +1,11 @@
 // The kernels, written once for vectors of KERNEL_WIDTH floats; each instruction set compiles this file with its own
-// flags. Everything here has internal linkage and no header with inline functions is used: the linker must never
+// flags. Everything here has internal linkage and no header with other inline functions is used: the linker must never
 // take a function that was compiled for AVX-512 to serve the rest of the program.
 #include <cstddef>
 #include <cstdint>
 
 #include "kernel.h"
+#include "prefetch.h"
 
 namespace blazingtext {
 namespace {
@@ -165,7 +166,7 @@ inline bool gradients_of(float* products, std::size_t count, const float* weight
 }
 
 bool update(float* const* inputs, std::size_t input_count, const TargetBlock* blocks, std::size_t block_count,
-            std::size_t dim, const float* weights, float* scratch) {
+            std::size_t dim, const float* weights, float* scratch, RowsToFetch& to_fetch) {
     // Read beyond the last input: rows that are there already fill up the last products.
     const float* x[kMostInputs + kInputBlock];
     for (std::size_t i = 0; i < input_count + kInputBlock; ++i) x[i] = inputs[i < input_count ? i : 0];
@@ -173,6 +174,10 @@ bool update(float* const* inputs, std::size_t input_count, const TargetBlock* bl
     for (const TargetBlock* block = blocks; block != blocks + block_count; ++block) {
         float* to = products;
         for (std::size_t i = block->begin; i < block->end; i += kInputBlock, to += kInputBlock * kTargetBlock) {
+            if (to_fetch.count > 0) {
+                prefetch(*to_fetch.rows++, to_fetch.stride);
+                --to_fetch.count;
+            }
             dot_products<kInputBlock>(x + i, block->targets, dim, to);
         }
         products += (block->end - block->begin) * kTargetBlock;

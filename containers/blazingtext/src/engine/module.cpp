@@ -94,10 +94,12 @@ nb::tuple update_batch(AnyFloatMatrix inputs, AnyFloatMatrix targets, float lear
             }
         }
     }
+    RowsToFetch to_fetch{nullptr, 0, 0};
     const bool finite =
         xs.size() == 1
             ? kernel.update_one(xs[0], ys.data(), ys.size(), x.dim(), weights.row(0), scratch.row(0))
-            : kernel.update(xs.data(), xs.size(), blocks.data(), blocks.size(), x.dim(), weights.row(0), scratch.row(0));
+            : kernel.update(xs.data(), xs.size(), blocks.data(), blocks.size(), x.dim(), weights.row(0), scratch.row(0),
+                            to_fetch);
     if (!finite) throw std::domain_error("a product of the rows is not finite.");
     return nb::make_tuple(unpadded(x, xs.size()), unpadded(y, count));
 }

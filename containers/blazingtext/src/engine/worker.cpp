@@ -126,7 +126,9 @@ void Worker::read_sentence() {
     size_ = size;
     next_ = 0;
     fetched_ = 0;
-    if (size > 0) draw_up(next_step_, 0);
+    if (size == 0) return;
+    draw_up(next_step_, 0);
+    fetch_rest();
 }
 
 // As many words on either side as drawn from 1 to window_size: near words count more.
@@ -144,7 +146,9 @@ float* Worker::output_row(std::size_t row) {
     return row < private_rows_.count() ? private_rows_.output(row) : trainer_.output_.row(row);
 }
 
+// Says which rows are to be fetched for it, too.
 void Worker::draw_up(Step& step, std::size_t centre) {
+    rows_to_fetch_.clear();
     step.centre = centre;
     step.centres = 1;
     step.begin = window_begin(centre);
@@ -161,8 +165,12 @@ void Worker::draw_up(Step& step, std::size_t centre) {
             draw_up_cbow(step);
             break;
     }
-    const std::size_t stride = trainer_.output_.stride();
-    for (const std::uint32_t word : step.targets) prefetch(output_row(word), stride);
+    for (const std::uint32_t word : step.targets) rows_to_fetch_.push_back(output_row(word));
+    to_fetch_ = {rows_to_fetch_.data(), rows_to_fetch_.size(), trainer_.output_.stride()};
+}
+
+void Worker::fetch_rest() {
+    for (; to_fetch_.count > 0; --to_fetch_.count) prefetch(*to_fetch_.rows++, to_fetch_.stride);
 }
 
 // Up to batch_size neighbouring windows, none with the centre of another, and negative samples that all of them share.
@@ -187,8 +195,8 @@ void Worker::draw_up_batch(Step& step) {
     const auto for_one = static_cast<std::size_t>(settings_.negative_samples);
     const std::size_t negatives = shared_negatives(for_one, step.centres, step.end - step.begin, pairs);
     for (std::size_t k = 0; k < in_blocks(negatives); ++k) step.targets.push_back(trainer_.negatives_.draw(random_));
-    // The step before has fetched the words that the two share.
-    for (std::size_t i = std::max(fetched_, step.begin); i < step.end; ++i) prefetch_input(sentence_[i]);
+    // The words that it shares with the step before have been fetched for that.
+    for (std::size_t i = std::max(fetched_, step.begin); i < step.end; ++i) add_rows(sentence_[i], rows_to_fetch_);
     fetched_ = step.end;
 }
 
@@ -196,12 +204,12 @@ void Worker::draw_up_skipgram(Step& step) {
     for (std::size_t i = step.begin; i < step.end; ++i) {
         if (i != step.centre) draw_negatives(sentence_[i], step.targets);
     }
-    prefetch_input(sentence_[step.centre]);
+    add_rows(sentence_[step.centre], rows_to_fetch_);
 }
 
 void Worker::draw_up_cbow(Step& step) {
     draw_negatives(sentence_[step.centre], step.targets);
-    for (std::size_t i = step.begin; i < step.end; ++i) prefetch_input(sentence_[i]);
+    for (std::size_t i = step.begin; i < step.end; ++i) add_rows(sentence_[i], rows_to_fetch_);
 }
 
 // The positive word, and negative samples for it.
@@ -214,21 +222,13 @@ void Worker::draw_negatives(std::uint32_t positive, std::vector<std::uint32_t>& 
     }
 }
 
-void Worker::prefetch_input(std::uint32_t word) {
-    const std::size_t stride = trainer_.input_.stride();
-    if (trainer_.subwords_.empty()) return prefetch(input_row(word), stride);
-    for (const std::uint32_t* row = trainer_.subwords_.begin(word); row != trainer_.subwords_.end(word); ++row) {
-        prefetch(input_row(*row), stride);
-    }
-}
-
-void Worker::add_rows(std::uint32_t word) {
+void Worker::add_rows(std::uint32_t word, std::vector<float*>& rows) {
     if (trainer_.subwords_.empty()) {
-        rows_.push_back(input_row(word));
+        rows.push_back(input_row(word));
         return;
     }
     for (const std::uint32_t* row = trainer_.subwords_.begin(word); row != trainer_.subwords_.end(word); ++row) {
-        rows_.push_back(input_row(*row));
+        rows.push_back(input_row(*row));
     }
 }
 
@@ -263,8 +263,9 @@ void Worker::train_batch(const Step& step) {
         for (std::size_t i = begin; i < end; ++i) rows_.push_back(input_row(sentence_[i]));
         set_blocks(step, begin, end);
         check(trainer_.kernel_.update(rows_.data(), rows_.size(), blocks_.data(), blocks_.size(),
-                                      trainer_.output_.dim(), weights_.row(0), scratch_.row(0)));
+                                      trainer_.output_.dim(), weights_.row(0), scratch_.row(0), to_fetch_));
     }
+    fetch_rest();
 }
 
 // A word counts once as an input for each centre whose window it is in. The shared negative samples stand for
@@ -335,18 +336,20 @@ float* Worker::add_centres(const Step& step, std::size_t first, std::size_t begi
 
 // The input is the centre word, each word of its window a target with negative samples of its own.
 void Worker::train_skipgram(const Step& step) {
+    fetch_rest();
     if (step.targets.empty()) return;
     rows_.clear();
-    add_rows(sentence_[step.centre]);
+    add_rows(sentence_[step.centre], rows_);
     step_on_mean(step);
 }
 
 // The input is the mean of all rows of the window's words, the centre the target. Every row gets the whole step of the
 // mean, as in word2vec.c and fastText.
 void Worker::train_cbow(const Step& step) {
+    fetch_rest();
     rows_.clear();
     for (std::size_t i = step.begin; i < step.end; ++i) {
-        if (i != step.centre) add_rows(sentence_[i]);
+        if (i != step.centre) add_rows(sentence_[i], rows_);
     }
     if (!rows_.empty()) step_on_mean(step);
 }

@@ -63,8 +63,8 @@ private:
     void set_blocks(const Step& step, std::size_t begin, std::size_t end);
     float* input_row(std::size_t row);
     float* output_row(std::size_t row);
-    void prefetch_input(std::uint32_t word);
-    void add_rows(std::uint32_t word);
+    void fetch_rest();
+    void add_rows(std::uint32_t word, std::vector<float*>& rows);
     void step_on_mean(const Step& step);
     void check(bool finite);
     void count_progress();
@@ -86,12 +86,14 @@ private:
     std::size_t size_ = 0;
     std::size_t sentence_end_ = 0;
     std::size_t next_ = 0;     // centre
-    std::size_t fetched_ = 0;  // words of the sentence before it have been prefetched as inputs of batch_skipgram
+    std::size_t fetched_ = 0;  // words of the sentence before it are or will be fetched as inputs of batch_skipgram
     float learning_rate_ = 0.0f;
 
     Step step_;
     Step next_step_;
     std::vector<float*> rows_;
+    std::vector<float*> rows_to_fetch_;       // those that the next step changes
+    RowsToFetch to_fetch_ = {nullptr, 0, 0};  // what is left of them
     std::vector<float*> targets_;
     std::vector<TargetBlock> blocks_;
     std::vector<std::int32_t> pairs_;
