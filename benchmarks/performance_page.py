@@ -33,19 +33,20 @@ _GROUPS = {
 }
 
 
-def figures(first: Results, second: Results | None, turns: Sequence[scaling.Round]) -> str:
-    """What stands between the page's markers, in Markdown; `turns` are of scaling.py."""
+def figures(first: Results, second: Results | None, in_turns: Sequence[scaling.Training]) -> str:
+    """What stands between the page's markers, in Markdown; `in_turns` is of scaling.py."""
     picture = f"![Million words a second of each program]({PLOT.relative_to(PAGE.parent)})"
     parts = [conditions(first), picture, *tables(first)]
     if second:
         parts += ["## By threads, dimension and hosts", conditions(second), *tables(second)]
-    if turns:
+    if in_turns:
         parts += [
             "## A second core",
-            "One thread, two threads, and two trainings that share nothing, in turns of half a second"
-            " (`python -m benchmarks.scaling`); medians.",
-            markdown_table(scaling.HEADER, scaling.rows(turns)),
-            _shown([scaling.bar(turns)]),
+            "Jobs of one thread, of two threads, and two jobs that share nothing, all trained in turns of half a second"
+            " (`python -m benchmarks.scaling`); speeds by the sum of the turns.",
+            markdown_table(scaling.HEADER, scaling.rows(in_turns)),
+            _shown([scaling.bar(in_turns)]),
+            markdown_table(scaling.HEADER_OF_ROUNDS, scaling.rows_of_rounds(in_turns)),
         ]
     return "\n\n".join(parts)
 

@@ -1,8 +1,8 @@
-"""Trains with one thread, with two, and two trainings side by side, in turns of half a second, and says how fast.
+"""Jobs of one thread, of two, and two jobs side by side, trained whole in turns of half a second, and their speeds.
 
-`python -m benchmarks.turns CORPUS SECONDS` runs in BlazingText's environment; a line of JSON for each round of turns,
-in words a second. Turns that follow each other meet the same machine, which runs of half a minute do not where its host
-is shared.
+`python -m benchmarks.turns CORPUS TRAININGS` runs in BlazingText's environment. It prints a line of JSON for each round
+of turns, in words a second, and one with the scores at the end of each training. Turns that follow each other meet the
+same machine, which runs of half a minute do not where its host is shared.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.programs import Settings
+from blazingtext import evaluation
 from blazingtext._engine import Corpus, Trainer
 
-_WORDS = 1_500_000  # of a turn and thread, about half a second
-_WORDS_BEFORE = 200_000  # that are not timed: caches hold what the turn before left there
-_EPOCHS = 1000  # more than will be trained
+_TURNS = 40  # of a training: two million words each
+_WORDS_BEFORE = 200_000  # of a turn and thread that are not timed: caches hold what the turn before left there
 
 
 def make_trainer(corpus: Corpus, settings: Settings, threads: int) -> Trainer:
@@ -29,7 +29,7 @@ def make_trainer(corpus: Corpus, settings: Settings, threads: int) -> Trainer:
         window_size=settings.window_size,
         negative_samples=settings.negative_samples,
         batch_size=2 * settings.window_size + 1,
-        epochs=_EPOCHS,
+        epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         sampling_threshold=settings.sampling_threshold,
         subwords=False,
@@ -44,33 +44,47 @@ def make_trainer(corpus: Corpus, settings: Settings, threads: int) -> Trainer:
 
 def main() -> int:
     if len(sys.argv) != 3:
-        print("usage: python -m benchmarks.turns CORPUS SECONDS", file=sys.stderr)
+        print("usage: python -m benchmarks.turns CORPUS TRAININGS", file=sys.stderr)
         return 2
     settings = Settings()
     corpus = Corpus([sys.argv[1]], settings.min_count, settings.threads)
-    kinds = {
-        "one": [make_trainer(corpus, settings, 1)],
-        "two": [make_trainer(corpus, settings, 2)],
-        "separate": [make_trainer(corpus, settings, 1), make_trainer(corpus, settings, 1)],
-    }
-    end = time.time() + float(sys.argv[2])
-    with ThreadPoolExecutor(2) as executor:
-        while time.time() < end:
-            began = time.time()
-            speeds = {kind: turn(trainers, executor) for kind, trainers in kinds.items()}
-            print(json.dumps({"began": began, "ended": time.time(), **speeds}), flush=True)
+    for seed in range(1, 1 + int(sys.argv[2])):
+        train_in_turns(corpus, Settings(seed=seed))
     return 0
 
 
-def turn(trainers: list[Trainer], executor: ThreadPoolExecutor) -> float:
-    """Words a second of trainers that run side by side."""
+def train_in_turns(corpus: Corpus, settings: Settings) -> None:
+    """Print the rounds of one training of each kind, and their scores; `separate` has another seed, too."""
+    kinds = {
+        "one": [make_trainer(corpus, settings, 1)],
+        "two": [make_trainer(corpus, settings, 2)],
+        "separate": [make_trainer(corpus, Settings(seed=settings.seed + more), 1) for more in (0, 1)],
+    }
+    total = kinds["one"][0].total_words
+    with ThreadPoolExecutor(2) as executor:
+        for number in range(_TURNS):
+            words = total * (number + 1) // _TURNS - total * number // _TURNS
+            # Forth and back, so that none always follows the same one.
+            order = list(kinds) if number % 2 == 0 else list(reversed(kinds))
+            began = time.time()
+            speeds = {kind: turn(kinds[kind], words, executor) for kind in order}
+            print(json.dumps({"seed": settings.seed, "began": began, "ended": time.time(), **speeds}), flush=True)
+    scores = {
+        kind: evaluation.evaluate(corpus.words, kinds[kind][0].word_vectors()).mean_rho for kind in ("one", "two")
+    }
+    print(json.dumps({"seed": settings.seed, "mean_rho": scores}), flush=True)
+
+
+def turn(trainers: list[Trainer], words: int, executor: ThreadPoolExecutor) -> float:
+    """Words a second of trainers that run side by side and train so many words each."""
 
     def train(words: int) -> int:
-        return sum(executor.map(lambda trainer: trainer.train(words * trainer.threads), trainers))
+        return sum(executor.map(lambda trainer: trainer.train(words), trainers))
 
-    train(_WORDS_BEFORE)
+    before = min(_WORDS_BEFORE * trainers[0].threads, words // 4)
+    train(before)
     began = time.perf_counter()
-    trained = train(_WORDS)
+    trained = train(words - before)
     return trained / (time.perf_counter() - began)
 
 

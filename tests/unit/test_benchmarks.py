@@ -149,24 +149,32 @@ def test_samples_of_the_handover_are_taken_while_something_else_runs() -> None:
     assert all(1 < sample.ns < 10**6 for sample in samples)
 
 
-def test_a_second_core_is_judged_by_the_turns_during_which_both_shared_a_cache() -> None:
-    turns = [
-        {"began": began, "ended": began + 1.5, "one": 4e6, "two": two, "separate": 6e6}
-        for began, two in [(0, 8e6), (2, 5e6), (4, 7e6), (9, 1.0)]
+def test_a_second_core_is_judged_by_whole_trainings_in_turns() -> None:
+    told: list[dict[str, Any]] = [
+        {"seed": 1, "began": began, "ended": began + 1.5, "one": 4e6, "two": two, "separate": 6e6}
+        for began, two in [(0, 8e6), (2, 4e6), (4, 8e6), (9, 8e6)]
     ]
+    told += [{"seed": 1, "mean_rho": {"one": 0.68, "two": 0.67}}]
+    told += [{**told[0], "seed": 2, "one": 2e6}, {"seed": 2, "mean_rho": {"one": 0.66, "two": None}}]
     times = [0.1, 0.4, 1.2, 2.2, 3.3, 4.3, 5.2]
     samples = [Handover(at, 200 if 2 < at < 5 else 40) for at in times]
-    found = scaling.rounds_of(turns, samples)
-    assert [(turns.two, turns.apart) for turns in found] == [(8e6, 0), (5e6, 1), (7e6, 0.5)]
+    found = scaling.trainings_of(told, samples)
+    assert [turns.apart for turns in found[0].rounds] == [0, 1, 0.5, None]
     assert scaling.rows(found) == [
-        ["share an L3 cache", "1", "4.00", "8.00", "2.00", "2.00 – 2.00", "6.00", "1.50"],
-        ["have one each", "1", "4.00", "5.00", "1.25", "1.25 – 1.25", "6.00", "1.50"],
-        ["all rounds, with moves in between, too", "3", "4.00", "7.00", "1.75", "1.25 – 2.00", "6.00", "1.50"],
+        ["1", "4.00", "6.40", "1.60", "6.00", "1.50", "0.680", "0.670"],
+        ["2", "2.00", "8.00", "4.00", "6.00", "3.00", "0.660", ""],
+        ["all", "3.33", "6.67", "2.00", "6.00", "1.80", "0.670", "0.670"],
+    ]
+    assert scaling.rows_of_rounds(found) == [
+        ["shared an L3 cache", "2", "3.00", "2.00 – 4.00", "2.25"],
+        ["moved between one and two", "1", "2.00", "2.00 – 2.00", "1.50"],
+        ["had one each", "1", "1.00", "1.00 – 1.00", "1.50"],
     ]
     assert scaling.bar(found).cells()[2:] == ["2×", "yes"]
-    assert scaling.bar(found[1:]).cells()[2:] == ["not measured", ""]
+    assert scaling.bar(found[:1]).cells()[2:] == ["1.6×", "no"]
+    assert scaling.bar([]).cells()[2:] == ["not measured", ""]
     page = performance_page.figures(results(run("cbow", 2)), None, found)
-    assert "| share an L3 cache | 1 | 4.00 | 8.00 | 2.00 |" in page
+    assert "| all | 3.33 | 6.67 | 2.00 |" in page
 
 
 def test_a_program_that_trained_fewer_epochs_has_no_whole_process() -> None:

@@ -28,7 +28,7 @@ from blazingtext._engine import Replica, Trainer
 from blazingtext.curvature import Curvature, Updates
 from contract.rendezvous import Hosts
 
-_STEPS_FOR_EACH_HOST = 50  # of one job: the more hosts, the more changes add up from one step to the next
+_STEPS_FOR_EACH_OTHER_HOST = 50  # of one job: the more others, the more of their changes a host lacks between two steps
 _SHORTEST_INTERVAL = 2_000  # raw tokens of one host
 _LONGEST_INTERVAL = 1_000_000
 _FREQUENT_ROWS = 512
@@ -61,7 +61,7 @@ class Synchronisation:
     @property
     def interval(self) -> int:
         """Raw tokens of this host from one synchronisation to the next."""
-        steps = _STEPS_FOR_EACH_HOST * self._hosts.size
+        steps = _STEPS_FOR_EACH_OTHER_HOST * (self._hosts.size - 1)
         return max(_SHORTEST_INTERVAL, min(_LONGEST_INTERVAL, self._trainer.total_words // steps))
 
     def synchronise(self, travelled: float, *, everything: bool) -> None:
