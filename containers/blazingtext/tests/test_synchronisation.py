@@ -233,6 +233,17 @@ def test_products_are_taken_by_the_training_thread_alone(corpus: Corpus, monkeyp
     assert all(threads == {1} for threads in seen)
 
 
+@pytest.mark.parametrize(("size", "steps"), [(2, 50), (3, 100)])
+def test_hosts_are_brought_together_fifty_times_for_each_other_host(corpus: Corpus, size: int, steps: int) -> None:
+    def work(hosts: InOneProcess) -> tuple[int, int]:
+        trainer = Trainer(corpus, **{**JOB, "rank": hosts.rank, "epochs": 100})
+        return trainer.total_words, Synchronisation(hosts, trainer, updates_of(corpus)).interval
+
+    for words, interval in on_hosts(size, work):
+        assert 2_000 < interval < 1_000_000  # beyond, the corpus does not decide
+        assert interval == words // steps
+
+
 def test_eight_hosts_on_a_few_words_that_all_of_them_train_stay_stable(corpus: Corpus) -> None:
     """Where sums would overshoot: in one interval each host meets the frequent words hundreds of times."""
 
